@@ -1,0 +1,1 @@
+"""Like and dislike feedback over any gallery; the methods are not there yet."""
