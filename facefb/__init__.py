@@ -1,0 +1,1 @@
+"""Faces: attribute feedback, attribute classifiers, attribute-to-image retrieval and reverse face search."""

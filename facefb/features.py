@@ -1,0 +1,153 @@
+"""Frozen features of faces: the encoder is trained or loaded, and each part of the data encoded once and kept."""
+
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from torch import Tensor
+
+from data_prep.attributes import ATTRIBUTES
+from data_prep.faces import Faces
+from facefb.classifier import people, train_attribute_classifier, train_identity_classifier
+from facefb.settings import FeatureSettings
+from multiturn.encoders import Encoder
+from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
+from multiturn.encoders.standardised import Standardised
+from multiturn.encoders.timm_backbone import TimmEncoder
+from multiturn.gallery import Gallery
+
+STANDARDISE = "standardise.safetensors"
+
+
+class FaceFeatures:
+    """Galleries of frozen features, one for each part of the data, made when first asked for.
+
+    Args:
+        encoder: makes the features.
+        faces: in parts.
+        folder: where galleries are kept; one that an equal encoder made of the same faces is read again.
+        batch_size: images at once.
+        device: where galleries are put.
+    """
+
+    def __init__(self, encoder: Encoder, faces: Faces, folder: Path, batch_size: int, device: torch.device) -> None:
+        self._encoder, self._faces, self._folder = encoder, faces, folder
+        self._batch_size, self._device = batch_size, device
+        self._made: dict[str, Gallery] = {}
+        self._standard: Standardised | None = None
+
+    @property
+    def dim(self) -> int:
+        """Length of a feature vector."""
+        return self._encoder.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the encoder, standardised or not."""
+        return (self._standard or self._encoder).fingerprint
+
+    def standardise(self, path: Path) -> None:
+        """Standardise all features by the statistics in `path`, or by those of the training faces, kept in `path`."""
+        if path.is_file():
+            self._standard = Standardised.load(self._encoder, path)
+        else:
+            self._standard = Standardised.fit(self._encoder, self._raw("train").vectors.cpu())
+            if PartialState().is_main_process:
+                self._standard.save(path)
+
+    def gallery(self, part: str) -> Gallery:
+        """Features of the faces in 'train', 'validation' or 'test'.
+
+        Raises:
+            ValueError: a feature is not finite; the image is named.
+        """
+        if part not in self._made:
+            gallery = self._raw(part)
+            if self._standard is not None:
+                vectors = self._standard.apply(gallery.vectors)
+                gallery = Gallery(gallery.ids, vectors, self._standard.fingerprint, gallery.source)
+            self._made[part] = gallery.to(self._device)
+        return self._made[part]
+
+    def predictions(self, part: str) -> Gallery | None:
+        """Logits of the 40 attributes as a gallery; None if the encoder is no attribute classifier."""
+        if not isinstance(self._encoder, SEResNetEncoder) or self._encoder.network.labels != ATTRIBUTES:
+            return None
+        raw, network = self._raw(part), self._encoder.network
+        with torch.no_grad():
+            logits: Tensor = network.logits(raw.vectors.to(network.classify.weight.device))
+        return Gallery(raw.ids, logits.to(self._device), f"{raw.fingerprint}-logits", raw.source)
+
+    def _raw(self, part: str) -> Gallery:
+        path, faces = self._folder / f"{part}.safetensors", getattr(self._faces, part)
+        ids = list(faces["id"])
+        with PartialState().main_process_first():
+            if path.is_file():
+                kept = Gallery.load(path)
+                if kept.fingerprint == self._encoder.fingerprint and kept.ids == tuple(sorted(ids)):
+                    return kept
+            vectors = self._encoder.encode(faces, self._batch_size, show_progress=True)
+            source = f"{self._faces.source}, {part} part"
+            gallery = Gallery.of(ids, vectors, self._encoder.fingerprint, source)
+            if PartialState().is_main_process:
+                gallery.save(path)
+        return gallery
+
+
+def make_encoder(
+    settings: FeatureSettings, faces: Faces, output: Path, device: torch.device, seed: int, resume: bool
+) -> Encoder:
+    """Make the encoder of face features, trained on the training faces where it is one to train.
+
+    A trained network is kept in `output` (config.json and model.safetensors) and read again if `resume` is set.
+
+    Raises:
+        ValueError: a checkpoint of a network for other attributes.
+        FileNotFoundError: no checkpoint or weights where the settings say.
+    """
+    if settings.kind == "timm":
+        return TimmEncoder(settings.timm_name, settings.timm_weights, settings.height, settings.width, device)
+    finished = str(output) if resume and (output / "config.json").is_file() else None
+    if checkpoint := settings.checkpoint or finished:
+        network = load_network(checkpoint)
+        if settings.kind == "attributes" and network.labels != ATTRIBUTES:
+            raise ValueError(f"{checkpoint} predicts {len(network.labels)} other labels, not CelebA's 40 attributes")
+    else:
+        network = _new_network(settings, faces, seed)
+        _train(network, settings, faces, output, seed, resume)
+        if PartialState().is_main_process:
+            network.save_pretrained(output)
+    return SEResNetEncoder(network.to(device))
+
+
+def load_network(checkpoint: str) -> SEResNet:
+    """Read an SE-ResNet from a folder or the Hub.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if Path(checkpoint).is_dir() and not (Path(checkpoint) / "config.json").is_file():
+        raise FileNotFoundError(f"{checkpoint} holds no config.json of an SE-ResNet")
+    return SEResNet.from_pretrained(checkpoint)
+
+
+def _new_network(settings: FeatureSettings, faces: Faces, seed: int) -> SEResNet:
+    labels = people(faces.train) if settings.kind == "identities" else list(ATTRIBUTES)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return SEResNet(
+            labels,
+            settings.block,
+            settings.layers,
+            settings.channels,
+            height=settings.height,
+            width=settings.width,
+            independent=settings.kind != "identities",
+        )
+
+
+def _train(network: SEResNet, settings: FeatureSettings, faces: Faces, output: Path, seed: int, resume: bool) -> None:
+    if settings.kind == "attributes":
+        train_attribute_classifier(network, faces.train, faces.validation, settings.training, output, seed, resume)
+    elif settings.kind == "identities":
+        train_identity_classifier(network, faces.train, settings.training, output, seed, resume)

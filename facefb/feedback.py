@@ -1,0 +1,190 @@
+"""The celeba-feedback task: faces, frozen features, witness, GRU and baselines put together."""
+
+from collections.abc import Mapping, Sized
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.utils.data import Dataset as TorchDataset
+
+from data_prep.attributes import ATTRIBUTES, attribute_matrix
+from data_prep.faces import load_faces
+from facefb.display import random_faces
+from facefb.features import STANDARDISE, FaceFeatures, make_encoder
+from facefb.matching import AttributeMatching
+from facefb.retriever import FeedbackRetriever
+from facefb.rollout import Rollout, Seeds, triplet_loss
+from facefb.settings import AttributeFeedbackSettings
+from facefb.users import FULL, SILENT, AttributeUser, Disclosure, matching_attributes
+from multiturn.gallery import Gallery
+from multiturn.session import Turn
+from multiturn.task import Exam, Role
+from multiturn.trial import Outcome, Trial
+
+
+class Targets(TorchDataset[int]):
+    """Every position of a gallery, as a training example."""
+
+    def __init__(self, gallery: Sized) -> None:
+        self._count = len(gallery)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, position: int) -> int:
+        return position
+
+
+class AttributeFeedback:
+    """Facial image retrieval with progressive attribute feedback: implements `multiturn.task.Task`.
+
+    Args:
+        settings: of data, features, witness, retriever and evaluation.
+        output: folder for the trained encoder, the galleries and drawn faces.
+    Source:
+        papers/facial-progressive-feedback.txt.
+    """
+
+    primary = "percentile"
+
+    def __init__(self, settings: AttributeFeedbackSettings, output: Path) -> None:
+        self.settings, self._output = settings, output
+        self._device = torch.device(PartialState().device)  # type: ignore[arg-type]
+        self._disclosure = Disclosure(
+            tuple(settings.witness.masked), settings.witness.nested, settings.witness.candidate
+        )
+        # Validation and test draw from other seeds than training.
+        self._train_seeds, self._test_seeds = Seeds(2 * settings.seed), Seeds(2 * settings.seed + 1)
+
+    def prepare(self, resume: bool = False, checkpoint: Path | None = None) -> None:
+        """See `multiturn.task.Task.prepare`."""
+        settings, output = self.settings.features, self._output
+        with PartialState().main_process_first():
+            self.faces = load_faces(self.settings.faces, (checkpoint or output) / "faces")
+        encoder_folder = (checkpoint or output) / "encoder"
+        encoder = make_encoder(
+            settings,
+            self.faces,
+            encoder_folder,
+            self._device,
+            self.settings.seed,
+            resume or checkpoint is not None,
+        )
+        self.features = FaceFeatures(encoder, self.faces, output / "galleries", settings.batch_size, self._device)
+        if settings.standardise:
+            self.features.standardise(encoder_folder / STANDARDISE)
+
+    def variant(self, settings: AttributeFeedbackSettings) -> "AttributeFeedback":
+        """The same faces and features with other settings of witness, retriever or training."""
+        task = AttributeFeedback(settings, self._output)
+        task.faces, task.features = self.faces, self.features
+        return task
+
+    def new_retriever(self) -> FeedbackRetriever:
+        """See `multiturn.task.Task.new_retriever`."""
+        gru = self.settings.gru
+        with torch.random.fork_rng():
+            torch.manual_seed(self.settings.seed)
+            retriever = FeedbackRetriever(
+                list(ATTRIBUTES), self.features.fingerprint, self.features.dim, gru.hidden, gru.fusion
+            )
+        return retriever.to(self._device)
+
+    def load_retriever(self, checkpoint: str) -> FeedbackRetriever:
+        """See `multiturn.task.Task.load_retriever`."""
+        return FeedbackRetriever.from_pretrained(checkpoint).to(self._device)
+
+    def rollout(self, retriever: nn.Module) -> Rollout:
+        """See `multiturn.task.Task.rollout`."""
+        assert isinstance(retriever, FeedbackRetriever)
+        settings, gallery = self.settings, self.features.gallery("train")
+        user = AttributeUser(self._attributes(self.faces.train, gallery), self._disclosure, self._train_seeds.user)
+        turns, gru = settings.evaluation.turns, settings.gru
+        return Rollout(retriever, gallery, user, turns, gru.margin, gru.nearest, self._train_seeds)
+
+    def examples(self) -> Targets:
+        """See `multiturn.task.Task.examples`."""
+        return Targets(self.features.gallery("train"))
+
+    def validation(self, retriever: nn.Module) -> Trial:
+        """See `multiturn.task.Task.validation`."""
+        return self._trial("validation", retriever, self.features.gallery("validation"), self.faces.validation)
+
+    def exam(self, retriever: nn.Module) -> Exam:
+        """See `multiturn.task.Task.exam`: the GRU, its control without feedback, and the classifier baseline."""
+        faces, gallery = self.faces.test, self.features.gallery("test")
+        model = self._trial("attribute-feedback GRU", retriever, gallery, faces)
+        others: list[tuple[Role, Trial]] = [
+            ("control", self._trial("the same GRU without feedback", retriever, gallery, faces, SILENT))
+        ]
+        predictions = self.features.predictions("test")
+        if predictions is not None:
+            others += self._baselines(predictions, faces)
+        return Exam(
+            model,
+            others,
+            self.faces.source,
+            {"masked": list(self._disclosure.masked), "nested": self._disclosure.nested},
+        )
+
+    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+        """See `multiturn.task.Task.pictures`: like the paper's figure 6."""
+        from facefb.pictures import pick_sessions, session_picture
+
+        path = folder / "sessions.png"
+        session_picture(outcome, self.faces.test, pick_sessions(outcome, 6, self.settings.seed), path)
+        return {"Sessions: the target, then the face shown in each turn": path}
+
+    def _trial(
+        self,
+        name: str,
+        retriever: nn.Module,
+        gallery: Gallery,
+        faces: Dataset,
+        disclosure: Disclosure | None = None,
+    ) -> Trial:
+        """A trial with every face of a gallery as a target once, each opening with its own random face."""
+        assert isinstance(retriever, FeedbackRetriever)
+        attributes = self._attributes(faces, gallery)
+        targets = torch.arange(len(gallery), device=self._device)
+        evaluation, seeds = self.settings.evaluation, self._test_seeds
+
+        def measures(turn: Turn, target: Tensor) -> Mapping[str, Tensor]:
+            return {
+                "loss": triplet_loss(turn, target, gallery, self.settings.gru.margin, seeds.negatives),
+                "matching_attributes": matching_attributes(attributes, turn.shown[:, 0], target),
+            }
+
+        return Trial(
+            name,
+            retriever,
+            gallery,
+            AttributeUser(attributes, disclosure or self._disclosure, seeds.user),
+            targets,
+            evaluation.turns,
+            seen=evaluation.seen,
+            opening=random_faces(seeds.opening, targets, 0, len(gallery))[:, None],
+            measures=measures,
+        )
+
+    def _baselines(self, predictions: Gallery, faces: Dataset) -> list[tuple[Role, Trial]]:
+        """The attribute classifier, told all 40 attributes at once."""
+        user = AttributeUser(self._attributes(faces, predictions), FULL)
+        targets = torch.arange(len(predictions), device=self._device)
+        counting, likelihood = (
+            Trial(f"attribute classifier, {how}", matching, predictions, user, targets, turns=1)
+            for how, matching in (
+                ("counting matches", AttributeMatching("matches")),
+                ("adding log-likelihoods", AttributeMatching("likelihood")),
+            )
+        )
+        return [("baseline", counting), ("reference", likelihood)]
+
+    def _attributes(self, faces: Dataset, gallery: Gallery) -> Tensor:
+        """True attributes of the faces, in the order of the gallery."""
+        order = gallery.positions(list(faces["id"])).cpu()
+        attributes = torch.empty(len(gallery), len(ATTRIBUTES), dtype=torch.int8)
+        attributes[order] = torch.from_numpy(attribute_matrix(faces))
+        return attributes.to(self._device)

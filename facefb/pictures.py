@@ -1,0 +1,175 @@
+"""A picture of sessions, like the paper's figure 6: the target, then the face of each turn; no statistics."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from data_prep.attributes import ATTRIBUTES
+from multiturn.files import atomic_file
+from multiturn.trial import Outcome
+
+TITLE = "Sessions: the target, then the face shown in each turn; a frame marks the target found"
+CELL = 120  # pixels across a face
+GAP = 10
+HEAD = 26  # height of the names of the columns
+LINE = 24  # height of a row's title
+BELOW = 36  # height of the two lines under a face
+INK, QUIET, FOUND = "#1d2329", "#5a6570", "#009e73"
+
+
+def pick_sessions(outcome: Outcome, count: int, seed: int) -> dict[str, int]:
+    """Choose sessions worth looking at, none twice.
+
+    The best, the median and the worst final rank, the most improved and the most harmed come first, then
+    sessions at random: only those are typical.
+
+    Args:
+        count: how many; at most as many as the outcome has.
+        seed: settles equal ranks, and draws the random ones.
+    Returns:
+        number of the outcome's row under the reason it was picked for.
+    Raises:
+        ValueError: count < 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    ranks = outcome.ranks.under("expected")
+    shuffled = torch.randperm(len(ranks), generator=torch.Generator().manual_seed(seed))
+    final, gain = ranks[shuffled, -1], (ranks[shuffled, 0] / ranks[shuffled, -1]).log()
+
+    def by(values: torch.Tensor) -> list[int]:
+        return shuffled[values.argsort(stable=True)].tolist()
+
+    orders = {
+        "best final rank": by(final),
+        "median final rank": by((final - final.median()).abs()),
+        "worst final rank": by(-final),
+        "most improved": by(-gain),
+        "most harmed" if bool((gain < 0).any()) else "least improved": by(gain),
+    }
+    picked: dict[str, int] = {}
+    for reason, order in orders.items():
+        _pick(picked, reason, order, count)
+    for number in range(1, len(ranks)):
+        _pick(picked, f"at random ({number})", shuffled.tolist(), count)
+    return picked
+
+
+def _pick(picked: dict[str, int], reason: str, order: Iterable[int], count: int) -> None:
+    free = [session for session in order if session not in picked.values()]
+    if len(picked) < count and free:
+        picked[reason] = free[0]
+
+
+def session_picture(outcome: Outcome, faces: Dataset, sessions: Mapping[str, int] | Sequence[int], path: Path) -> None:
+    """Draw sessions, one a row, as a PNG file, all or nothing.
+
+    Under each face: how many attributes it shares with the target, and the target's rank at that turn. Turn
+    0 is the opening face; of a larger page the first face is drawn. A frame marks the target if shown.
+
+    Args:
+        outcome: with the measure `matching_attributes`.
+        faces: with the columns `id` and `image`; ids are those of the outcome's gallery.
+        sessions: rows of the outcome, under a title each if it is a mapping (see `pick_sessions`).
+        path: file to write.
+    Raises:
+        ValueError: no session, no such session, or a face without an image (its id is named).
+    Source:
+        papers/facial-progressive-feedback.txt, figure 6; ranks and the opening face are added.
+    """
+    titles = sessions if isinstance(sessions, Mapping) else {f"session {row}": row for row in sessions}
+    outside = [row for row in titles.values() if not 0 <= row < len(outcome.shown)]
+    if outside or not titles:
+        raise ValueError(f"sessions are rows 0..{len(outcome.shown) - 1} of the outcome, not {outside or 'none'}")
+    shown = outcome.shown[:, :, 0]
+    targets = outcome.trial.targets.cpu()
+    rows = list(titles.values())
+    images = _Images(outcome, faces, torch.cat([shown[rows].flatten(), targets[rows]]).unique().tolist())
+    turns = shown.shape[1]
+    sheet = Image.new("RGB", picture_size(len(rows), turns, images.height), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, name in enumerate(["target", "opening", *(f"turn {turn}" for turn in range(1, turns))]):
+        _write(pen, _left(column) + CELL // 2, GAP + HEAD // 2, name, INK, 15, "mm")
+    for number, (title, session) in enumerate(titles.items()):
+        top = GAP + HEAD + number * (LINE + images.height + BELOW + GAP)
+        target = int(targets[session])
+        _write(pen, GAP, top + LINE // 2, f"{title}: {outcome.trial.gallery.ids[target]}", QUIET, 13, "lm")
+        sheet.paste(images[target], (_left(0), top + LINE))
+        for turn in range(turns):
+            place = int(shown[session, turn])
+            left = _left(turn + 1)
+            sheet.paste(images[place], (left, top + LINE))
+            _caption(pen, outcome, session, turn, left, top + LINE + images.height)
+            if place == target:
+                pen.rectangle(
+                    (left - 4, top + LINE - 4, left + CELL + 3, top + LINE + images.height + 3),
+                    None,
+                    FOUND,
+                    4,
+                )
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Title", TITLE)
+    with atomic_file(path) as temporary:
+        sheet.save(temporary, format="PNG", pnginfo=about)
+
+
+def picture_size(rows: int, turns: int, height: int) -> tuple[int, int]:
+    """Width and height in pixels of a picture; `turns` counts turn 0, `height` is that of a face."""
+    return _left(turns + 1), GAP + HEAD + rows * (LINE + height + BELOW + GAP)
+
+
+def _left(column: int) -> int:
+    """Where a column begins; the target stands a little apart."""
+    return GAP + column * (CELL + GAP) + (2 * GAP if column else 0)
+
+
+def _caption(pen: ImageDraw.ImageDraw, outcome: Outcome, session: int, turn: int, left: int, top: int) -> None:
+    matching = int(outcome.measures["matching_attributes"][session, turn])
+    rank = float(outcome.ranks.under("expected")[session, turn])
+    _write(pen, left + CELL // 2, top + 13, f"{matching}/{len(ATTRIBUTES)} match", INK, 13, "mm")
+    _write(
+        pen,
+        left + CELL // 2,
+        top + 29,
+        f"target's rank {rank:,.{0 if rank.is_integer() else 1}f}",
+        QUIET,
+        12,
+        "mm",
+    )
+
+
+def _write(pen: ImageDraw.ImageDraw, x: int, y: int, text: str, colour: str, size: int, anchor: str) -> None:
+    pen.text((x, y), text, fill=colour, font=ImageFont.load_default(size), anchor=anchor)
+
+
+class _Images:
+    """Faces of a gallery by position, all fitted into one box that has the first one's proportions."""
+
+    def __init__(self, outcome: Outcome, faces: Dataset, places: Sequence[int]) -> None:
+        rows = {name: row for row, name in enumerate(faces["id"])}
+        names = {place: outcome.trial.gallery.ids[place] for place in places}
+        missing = [name for name in names.values() if name not in rows]
+        if missing:
+            raise ValueError(
+                f"no image of {missing[0]!r} among the {len(rows)} faces given ({len(missing)} are missing)"
+            )
+        found = {place: faces[rows[name]]["image"] for place, name in names.items()}
+        empty = [names[place] for place, image in found.items() if image is None]
+        if empty:
+            raise ValueError(f"the face {empty[0]!r} has no image ({len(empty)} have none)")
+        first = found[places[0]]
+        self.height = round(CELL * first.height / first.width)
+        self._boxed = {place: self._fit(image.convert("RGB")) for place, image in found.items()}
+
+    def _fit(self, image: Image.Image) -> Image.Image:
+        scale = min(CELL / image.width, self.height / image.height)
+        fitted = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+        box = Image.new("RGB", (CELL, self.height), "#eeeeee")
+        box.paste(fitted, ((CELL - fitted.width) // 2, (self.height - fitted.height) // 2))
+        return box
+
+    def __getitem__(self, place: int) -> Image.Image:
+        return self._boxed[place]

@@ -1,0 +1,87 @@
+"""The attribute-feedback GRU: from what was said about shown faces to a point in the gallery's feature space."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from multiturn.gallery import Gallery
+from multiturn.replies import AttributeReply, Reply
+from multiturn.scoring import VectorScores
+
+
+@dataclass(frozen=True)
+class FeedbackState:
+    """Memory of a batch of sessions, and the point at which each looks for its target."""
+
+    memory: Float[Tensor, "session hidden"]
+    query: Float[Tensor, "session feature"]
+
+
+class FeedbackRetriever(nn.Module, PyTorchModelHubMixin):
+    """GRU over relevance feedback on attributes.
+
+    Args:
+        attributes: names of the attributes that replies speak of, in their order.
+        fingerprint: of the encoder whose features it was trained on; a gallery of another one is refused.
+        feature_dim: length of those features.
+        hidden: size of every layer.
+        fusion: 'linear' fuses words and image by W_M alone; 'mlp' puts a ReLU layer of the same size before it.
+    Source:
+        papers/facial-progressive-feedback.txt, section 3.2. x = W_A [o; a], f = W_I m, r = W_M [x; f],
+        g, h = GRU(r, h), s = W_G g, with m the frozen feature of the shown face. The paper calls W_M an MLP and
+        gives it the size of one matrix; one matrix is our default. It writes q for a in one formula; a is meant.
+    """
+
+    def __init__(
+        self,
+        attributes: Sequence[str],
+        fingerprint: str,
+        feature_dim: int = 256,
+        hidden: int = 256,
+        fusion: Literal["linear", "mlp"] = "linear",
+    ) -> None:
+        super().__init__()
+        self.attributes, self.fingerprint = tuple(attributes), fingerprint
+        self.indicate = nn.Linear(2 * len(self.attributes), hidden)
+        self.look = nn.Linear(feature_dim, hidden)
+        layers = [nn.Linear(2 * hidden, 2 * hidden), nn.ReLU()] if fusion == "mlp" else []
+        self.fuse = nn.Sequential(*layers, nn.Linear(2 * hidden, hidden))
+        self.aggregate = nn.GRUCell(hidden, hidden)
+        self.aim = nn.Linear(hidden, feature_dim)
+
+    def start(self, sessions: int, gallery: Gallery) -> FeedbackState:
+        """See `multiturn.session.Retriever.start`.
+
+        Raises:
+            ValueError: the gallery was made by another encoder.
+        """
+        gallery.check_made_by(self.fingerprint)
+        memory = torch.zeros(sessions, self.aggregate.hidden_size, device=gallery.vectors.device)
+        return FeedbackState(memory, self.aim(memory))
+
+    def update(self, state: FeedbackState, reply: Reply, gallery: Gallery) -> FeedbackState:
+        """See `multiturn.session.Retriever.update`.
+
+        Raises:
+            ValueError: the reply is no `AttributeReply`, or speaks of another number of attributes.
+        """
+        if not isinstance(reply, AttributeReply):
+            raise ValueError(f"this retriever understands attribute replies, not {type(reply).__name__}")
+        if reply.relevance.shape[1] != len(self.attributes):
+            raise ValueError(
+                f"the reply speaks of {reply.relevance.shape[1]} attributes, the retriever knows {len(self.attributes)}"
+            )
+        said = torch.cat([reply.relevance, reply.candidate], 1).float()
+        seen = self.look(gallery.vectors[reply.about])
+        fused = self.fuse(torch.cat([self.indicate(said), seen], 1))
+        memory = self.aggregate(fused, state.memory)
+        return FeedbackState(memory, self.aim(memory))
+
+    def score(self, state: FeedbackState, gallery: Gallery) -> VectorScores:
+        """See `multiturn.session.Retriever.score`: the negative squared distance to each face's feature."""
+        return VectorScores(state.query, gallery.vectors, gallery.norms, "l2")

@@ -1,0 +1,139 @@
+"""Command lines of tasks: a YAML file a task, dotted overrides, errors that suggest the right key; nothing heavy."""
+
+import argparse
+import difflib
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import yaml
+from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter, Namespace
+
+from multiturn.settings import EvaluationSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from multiturn.task import Task
+
+SETTINGS_CLASS = "settings_class"
+
+
+class TaskSettings(Protocol):
+    """Settings of a task: a dataclass that loads nothing heavy until it is asked to build."""
+
+    @property
+    def seed(self) -> int:
+        """Of weights and of every random draw."""
+        ...
+
+    @property
+    def training(self) -> TrainingSettings:
+        """Of the retriever."""
+        ...
+
+    @property
+    def evaluation(self) -> EvaluationSettings:
+        """Of the retriever and what it is compared with."""
+        ...
+
+    def build(self, output: Path) -> "Task":
+        """Make the task; what it trains or caches goes to `output`."""
+        ...
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the line breaks of examples."""
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's parser for the programs: settings of a task, and errors that name the key that was meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **options)
+        self._settings: type | None = None
+
+    def add_task(self, arguments: Sequence[str], configs: Path) -> None:
+        """Add the settings of the task that the arguments name, its YAML file's values as defaults.
+
+        The class of the settings is named in that file, under `settings_class`; no class is ever imported by a
+        name found in a checkpoint or in a file given with --config.
+
+        Args:
+            arguments: the command line; exits with status 2 if it names no task of `configs`.
+            configs: folder of YAML files, one a task; the list of files is the list of tasks.
+        """
+        names = task_names(configs)
+        self.add_argument("--task", required=True, help=f"one of: {', '.join(names)}")
+        self.add_argument("--config", action="config", help="YAML file whose settings replace the task's own")
+        self.add_argument(f"--{SETTINGS_CLASS}", help=SUPPRESS)
+        task = _asked_task(arguments)
+        if task is None:
+            return
+        if task not in names:
+            close = difflib.get_close_matches(task, names, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            self.error(f"unknown task {task!r}; the tasks are {', '.join(names)}{hint}")
+        path = configs / f"{task}.yaml"
+        module, _, name = yaml.safe_load(path.read_text(encoding="utf-8"))[SETTINGS_CLASS].rpartition(".")
+        settings: type = getattr(importlib.import_module(module), name)
+        self.add_class_arguments(settings)
+        self._settings = settings
+        self.default_config_files = [str(path)]
+
+    def parse_task(self, arguments: Sequence[str]) -> tuple[TaskSettings, Namespace, str]:
+        """Parse a command line that names a task.
+
+        Returns:
+            the task's settings; all other options; the resolved configuration as YAML, fit for --config.
+        """
+        options = self.parse_args(list(arguments))
+        assert self._settings is not None
+        try:
+            made = self.instantiate(options)
+            settings = self._settings(**{field.name: made[field.name] for field in fields(self._settings)})
+        except ValueError as reason:
+            self.error(str(reason))
+        whole = yaml.safe_load(self.dump(options))
+        kept = {"task": options.task} | {field.name: whole[field.name] for field in fields(self._settings)}
+        return settings, options, yaml.safe_dump(kept, sort_keys=False)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Exit with status 2 and the message."""
+        super().error(message + self._suggestions(message), ex)
+
+    def _suggestions(self, message: str) -> str:
+        known = sorted(option for option in self._option_string_actions if option.startswith("--"))
+        asked = re.findall(r"(--[\w.]+)", message) if "nrecognized arguments" in message else []
+        if found := re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
+            asked = [f"--{found[1]}.{found[2]}"]
+        elif found := re.search(r"(?:Key|Option) '([\w.]+)'", message):
+            asked = [f"--{found[1]}"]
+        meant = [closest for name in asked if (closest := _closest(name, known))]
+        return "".join([f"\n  did you mean {option}?" for option in meant])
+
+
+def task_names(configs: Path) -> list[str]:
+    """Names of the tasks: one YAML file each."""
+    return sorted(path.stem for path in configs.glob("*.yaml"))
+
+
+def _closest(name: str, known: list[str]) -> str | None:
+    """The option most like `name`: spelled alike as a whole, or else alike in its last part."""
+    if whole := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+        return whole[0]
+    leaves = {option.lstrip("-").rsplit(".", 1)[-1]: option for option in known}
+    alike = difflib.get_close_matches(name.lstrip("-").rsplit(".", 1)[-1], list(leaves), n=1, cutoff=0.75)
+    return leaves[alike[0]] if alike else None
+
+
+def _asked_task(arguments: Sequence[str]) -> str | None:
+    """The task named by --task, or else by the file given with --config: needed before the rest can be parsed."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--task")
+    first.add_argument("--config")
+    asked, _ = first.parse_known_args(list(arguments))
+    if asked.task is None and asked.config is not None and Path(asked.config).is_file():
+        return (yaml.safe_load(Path(asked.config).read_text(encoding="utf-8")) or {}).get("task")
+    return asked.task

@@ -1,0 +1,24 @@
+"""Encoders make vectors of items; this module has their protocol, each encoder a module of its own."""
+
+from typing import Any, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Encoder(Protocol):
+    """Makes a vector of each item. `multiturn.contracts.check_encoder` checks one."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Name, weights and preprocessing: equal fingerprints promise equal vectors."""
+        ...
+
+    def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Float[Tensor, "item dim"]:
+        """Encode a sequence or data set of items, in order; the batch size changes speed, not vectors."""
+        ...

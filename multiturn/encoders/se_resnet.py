@@ -1,0 +1,105 @@
+"""A squeeze-and-excitation ResNet that predicts labels and lends its features; how it is trained lives elsewhere."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from jaxtyping import Float, UInt8
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from multiturn.encoders.images import pixel_batches
+
+_BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+class SEResNet(nn.Module, PyTorchModelHubMixin):
+    """SE-ResNet with a feature layer below its labels.
+
+    timm's ResNet with squeeze-and-excitation in each block, global average pooling, one linear map to the
+    features and one from the features to the labels.
+
+    Args:
+        labels: names of the outputs.
+        block: 'basic' or 'bottleneck'.
+        layers: blocks a stage, four of them; (3, 4, 6, 3) with bottlenecks is SE-ResNet-50.
+        channels: width of each stage.
+        feature_dim: length of the feature vector.
+        height: of the input in pixels.
+        width: of the input in pixels.
+        independent: whether each label is a yes or no of its own, or one of all is right.
+    Raises:
+        ValueError: unknown block, or not four stages.
+    Source:
+        Hu et al., "Squeeze-and-excitation networks", CVPR 2018. The 256-d feature layer is that of the VGGFace2
+        release that papers/facial-progressive-feedback.txt, section 4.5.2, builds on.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        block: str = "basic",
+        layers: Sequence[int] = (1, 1, 1, 1),
+        channels: Sequence[int] = (32, 64, 128, 256),
+        feature_dim: int = 256,
+        height: int = 64,
+        width: int = 64,
+        independent: bool = True,
+    ) -> None:
+        super().__init__()
+        if block not in _BLOCKS:
+            raise ValueError(f"block is one of {', '.join(_BLOCKS)}, not {block!r}")
+        if len(layers) != 4 or len(channels) != 4:
+            raise ValueError(f"a ResNet has four stages, not layers {list(layers)} and channels {list(channels)}")
+        self.labels, self.height, self.width = tuple(labels), height, width
+        self.feature_dim, self.independent = feature_dim, independent
+        self.backbone = ResNet(
+            _BLOCKS[block],
+            tuple(layers),
+            num_classes=0,
+            channels=tuple(channels),
+            block_args={"attn_layer": "se"},
+        )
+        self.embed = nn.Linear(int(self.backbone.num_features), feature_dim)
+        self.classify = nn.Linear(feature_dim, len(self.labels))
+
+    def forward(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image feature"]:
+        """Features of images, given as pixels of 0..255."""
+        # Zero-centred (section 4.2); the unit is that of a typical standard deviation of pixels.
+        return self.embed(self.backbone((pixels.float() - 127.5) / 64))
+
+    def logits(self, features: Float[Tensor, "image feature"]) -> Float[Tensor, "image label"]:
+        """Scores of the labels, given features."""
+        return self.classify(features)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the architecture, size of the input, and a digest of all weights."""
+        digest = hashlib.sha256(json.dumps(self.labels).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return f"se-resnet-{self.height}x{self.width}-{digest.hexdigest()[:16]}"
+
+
+class SEResNetEncoder:
+    """The features of an `SEResNet` as an encoder of data sets with an `image` column."""
+
+    def __init__(self, network: SEResNet) -> None:
+        self.network = network.eval()
+        self.fingerprint = network.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.network.feature_dim
+
+    @torch.no_grad()
+    def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Float[Tensor, "item dim"]:
+        """See `multiturn.encoders.Encoder.encode`. Vectors lie on the CPU, in float32."""
+        device = self.network.classify.weight.device
+        batches = pixel_batches(items, self.network.height, self.network.width, batch_size, show_progress=show_progress)
+        return torch.cat([self.network(pixels.to(device)).float().cpu() for pixels in batches])

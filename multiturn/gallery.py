@@ -1,0 +1,149 @@
+"""The candidates of a retrieval: ids, vectors and the fingerprint of the encoder that made them; no search here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from multiturn.files import atomic_file
+from multiturn.scoring import norms_of_rows
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Candidates in ascending order of id, so that the order of positions settles ties in a display.
+
+    Attributes:
+        ids: one a candidate, unique and ascending; `Gallery.of` sorts.
+        vectors: one a candidate, or one a region of each candidate.
+        fingerprint: of the encoder that made the vectors.
+        source: what the candidates are, as tables print it.
+    Raises:
+        ValueError: ids that repeat, are not ascending or do not match the vectors in number; fewer than two
+            candidates; a vector that is not finite (its id is named).
+    """
+
+    ids: tuple[str, ...]
+    vectors: Float[Tensor, "candidate *region dim"]
+    fingerprint: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.vectors):
+            raise ValueError(f"{len(self.ids)} ids for {len(self.vectors)} vectors")
+        if len(self.ids) < 2:
+            raise ValueError(f"a gallery needs at least two candidates, not {len(self.ids)}")
+        for one, next_one in zip(self.ids, self.ids[1:], strict=False):
+            if one >= next_one:
+                what = "appears twice" if one == next_one else f"comes before {next_one!r}; use Gallery.of"
+                raise ValueError(f"gallery ids are unique and ascending, but {one!r} {what}")
+        finite = torch.isfinite(self.vectors.flatten(1)).all(1)
+        if not bool(finite.all()):
+            bad = (~finite).nonzero().flatten().tolist()
+            raise ValueError(
+                f"{len(bad)} of {len(self)} vectors hold NaN or infinity, the first that of {self.ids[bad[0]]!r}; "
+                "look at that image and at the encoder's weights"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[str],
+        vectors: Float[Tensor, "candidate *region dim"],
+        fingerprint: str,
+        source: str,
+    ) -> "Gallery":
+        """Make a gallery of candidates in any order."""
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        if order != list(range(len(ids))) and len(ids) == len(vectors):
+            ids, vectors = [ids[i] for i in order], vectors[torch.tensor(order, device=vectors.device)]
+        return cls(tuple(ids), vectors, fingerprint, source)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def norms(self) -> Float64[Tensor, "candidate *region"]:
+        """L2 norms of the vectors."""
+        return norms_of_rows(self.vectors)
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {name: place for place, name in enumerate(self.ids)}
+
+    def positions(self, ids: Sequence[str]) -> Int[Tensor, " id"]:
+        """Find the positions of ids.
+
+        Raises:
+            ValueError: an id is not in the gallery.
+        """
+        try:
+            places = [self._places[name] for name in ids]
+        except KeyError as missing:
+            raise ValueError(f"{missing} is not in the gallery of {len(self)} ({self.source})") from None
+        return torch.tensor(places, dtype=torch.long, device=self.vectors.device)
+
+    def to(self, device: torch.device | str) -> "Gallery":
+        """The same gallery with its vectors on `device`."""
+        if self.vectors.device == torch.device(device):
+            return self
+        return Gallery(self.ids, self.vectors.to(device), self.fingerprint, self.source)
+
+    def check_made_by(self, fingerprint: str) -> None:
+        """Raise ValueError if the vectors were made by another encoder than the one with `fingerprint`."""
+        if self.fingerprint != fingerprint:
+            raise ValueError(
+                f"the gallery ({self.source}) was made by encoder {self.fingerprint!r}, the retriever expects "
+                f"{fingerprint!r}; encode the gallery again with the retriever's encoder"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write the gallery as one safetensors file, all or nothing.
+
+        Raises:
+            OSError: the disk is full or the folder cannot be written; an older file at `path` is untouched.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        about = {"schema": SCHEMA, "ids": self.ids, "fingerprint": self.fingerprint, "source": self.source}
+        with atomic_file(path) as temporary:
+            try:
+                save_file({"vectors": self.vectors.contiguous().cpu()}, temporary, {"gallery": json.dumps(about)})
+            except SafetensorError as reason:
+                raise OSError(f"{path} could not be written: {reason}") from reason
+
+    @classmethod
+    def load(cls, path: Path, made_by: str | None = None) -> "Gallery":
+        """Read a gallery that `save` wrote.
+
+        Args:
+            path: the file.
+            made_by: fingerprint of the encoder that the caller will use; None accepts any.
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: not a gallery file, a damaged one, another schema, or made by another encoder.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no gallery at {path}")
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {}).get("gallery", "null"))
+                vectors = file.get_tensor("vectors")
+        except (SafetensorError, json.JSONDecodeError) as reason:
+            raise ValueError(f"{path} is not a whole gallery file ({reason}); make it again") from reason
+        if not isinstance(about, dict) or about.get("schema") != SCHEMA:
+            raise ValueError(f"{path} is not a gallery of schema {SCHEMA}; make it again")
+        gallery = cls(tuple(about["ids"]), vectors, about["fingerprint"], about["source"])
+        if made_by is not None:
+            gallery.check_made_by(made_by)
+        return gallery

@@ -1,0 +1,160 @@
+"""One self-contained HTML page for an evaluated model; tables and figures are made beside this."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from multiturn.files import write_text
+from multiturn.report.figures import report_figures
+from multiturn.report.tables import (
+    Metrics,
+    cell,
+    comparison_table,
+    html_table,
+    number,
+    paper_table_1,
+    per_turn_table,
+    plain,
+    protocol_line,
+    recalls,
+)
+
+KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+REQUIRED = (
+    "task", "model", "data", "gallery", "sessions", "protocol", "per_turn", "before_feedback", "others", "harm_rate",
+    "comparisons", "warnings", "command", "created", "versions",
+)  # fmt: skip
+
+
+def write_report(
+    folder: Path,
+    metrics: Metrics,
+    figures: Mapping[str, Path],
+    pictures: Mapping[str, Path],
+    config_yaml: str,
+) -> Path:
+    """Write FOLDER/report.html: one file with its images and style inside, which asks nothing of the network.
+
+    Args:
+        metrics: content of metrics.json.
+        figures: PNG, SVG or JPEG files under their titles.
+        pictures: of sessions, likewise.
+        config_yaml: the resolved configuration.
+    Raises:
+        FileNotFoundError: an image is missing.
+        ValueError: an image of another kind.
+    """
+    environment = Environment(
+        loader=PackageLoader("multiturn.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    baselines = any(other["role"] == "baseline" for other in metrics["others"])
+    page = environment.get_template("report.html.j2").render(
+        metrics=metrics,
+        headline=headline(metrics),
+        table=html_table(per_turn_table(metrics), protocol_line(metrics), "Results by turn"),
+        bounds=html_table(paper_table_1(metrics), caption="Bounds of tied ranks") if baselines else "",
+        comparisons=html_table(comparison_table(metrics), caption="Paired differences over the same targets")
+        if metrics["comparisons"]
+        else "",
+        harm=_harm(metrics),
+        figures={title: _data_uri(path) for title, path in figures.items()},
+        pictures={title: _data_uri(path) for title, path in pictures.items()},
+        protocol=_facts(metrics),
+        config_yaml=config_yaml,
+    )
+    path = folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def headline(metrics: Metrics) -> str:
+    """One sentence with the percentile, R@K beside it, and where the sessions began."""
+    last, first = metrics["per_turn"][-1], metrics["before_feedback"]
+    size, replies = metrics["gallery"]["size"], last["turn"]
+    found = ""
+    if ks := recalls(last):
+        where = "first" if ks[0] == "R@1" else f"among the first {ks[0][2:]}"
+        found = f" and is {where} in {number(ks[0], last[ks[0]])} % of sessions"
+    return (
+        f"After {replies} {'reply' if replies == 1 else 'replies'} the target, one of {size:,} candidates, "
+        f"stands at percentile {cell('percentile', last)} on average{found}. Before any reply the percentile "
+        f"was {number('percentile', first['percentile'])}; chance is 50."
+    )
+
+
+def _harm(metrics: Metrics) -> str:
+    if not metrics["harm_rate"]:
+        return ""
+    last = metrics["harm_rate"][-1]
+    return (
+        f"In {100 * last:.2f} % of sessions feedback did harm: after the last reply the target ranks worse "
+        "than it would have without any feedback."
+    )
+
+
+def _facts(metrics: Metrics) -> dict[str, str]:
+    gallery = metrics["gallery"]
+    return {
+        "data": metrics["data"],
+        "gallery": f"{gallery['size']:,} candidates, {gallery['source']}",
+        "encoder": gallery["fingerprint"],
+        "sessions": f"{metrics['sessions']:,}",
+    } | {name.replace("_", " "): plain(value) for name, value in metrics["protocol"].items()}
+
+
+def _data_uri(path: Path) -> str:
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{path} is no image that a page can show; use {', '.join(KINDS)}")
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def report_run(folder: Path) -> Metrics:
+    """Write the figures and the page of a run from the files in its folder, and return its metrics.
+
+    Reads metrics.json and config.yaml; history.json, if the run trained; and pictures/*.png, whose titles are
+    their own `Title` texts or else their names. Writes figures/ and report.html.
+
+    Raises:
+        FileNotFoundError: the folder, metrics.json or config.yaml is missing.
+        ValueError: a file is damaged or lacks what a report needs.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}; give the output folder of train.py or of eval.evaluate")
+    metrics = _read_json(folder / "metrics.json")
+    missing = [name for name in REQUIRED if name not in metrics]
+    if missing:
+        raise ValueError(f"{folder / 'metrics.json'} lacks {', '.join(missing)}; evaluate the run again")
+    config = folder / "config.yaml"
+    if not config.is_file():
+        raise FileNotFoundError(f"no {config}; a report states the configuration that made its numbers")
+    path = folder / "history.json"
+    history: Sequence[Mapping[str, float]] = _read_json(path) if path.is_file() else []
+    pictures = {_title(picture): picture for picture in sorted((folder / "pictures").glob("*.png"))}
+    figures = report_figures(metrics, history, folder / "figures")
+    write_report(folder, metrics, figures, pictures, config.read_text(encoding="utf-8"))
+    return metrics
+
+
+def _read_json(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}; evaluate the run first")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as reason:
+        raise ValueError(f"{path} is not JSON ({reason}); evaluate the run again") from reason
+
+
+def _title(picture: Path) -> str:
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        return str(image.info.get("Title", picture.stem.replace("_", " ").capitalize()))

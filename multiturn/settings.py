@@ -1,0 +1,72 @@
+"""Settings that several tasks share, as plain dataclasses; importing this module loads nothing heavy."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a module is trained.
+
+    Args:
+        epochs: passes over the training examples.
+        batch_size: examples a step and process.
+        learning_rate: of Adam, decayed to zero along a half cosine if `decay` is set.
+        weight_decay: of Adam, decoupled.
+        decay: whether the learning rate falls.
+        gradient_norm: clip gradients to this norm; 0 leaves them as they are.
+        workers: processes that decode images; 0 decodes in the training process.
+        keep: checkpoints kept for `--resume`, newest first.
+    """
+
+    epochs: int = 14
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    decay: bool = False
+    gradient_norm: float = 0.0
+    workers: int = 0
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "keep"):
+            at_least(name, getattr(self, name), 1)
+        for name in ("weight_decay", "gradient_norm", "workers"):
+            at_least(name, getattr(self, name), 0)
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How a retriever is evaluated.
+
+    Args:
+        turns: replies a session.
+        batch_size: sessions at once; changes speed and memory, never a result.
+        seen: what becomes of candidates shown before.
+        recall_at: the K of R@K.
+        resamples: bootstrap samples of the confidence intervals.
+        confidence: of the intervals.
+    """
+
+    turns: int = 5
+    batch_size: int = 256
+    seen: Literal["keep", "drop_from_display", "drop_from_rank"] = "keep"
+    recall_at: list[int] = field(default_factory=lambda: [1, 5, 10, 100])
+    resamples: int = 1000
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        for name in ("turns", "batch_size", "resamples"):
+            at_least(name, getattr(self, name), 1)
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"confidence must lie between 0 and 1, not {self.confidence}")
+        for k in self.recall_at:
+            at_least("recall_at", k, 1)
+
+
+def at_least(name: str, value: float | int, least: float | int) -> None:
+    """Raise ValueError, naming the setting, if its value is below `least`."""
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")

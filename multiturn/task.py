@@ -1,0 +1,74 @@
+"""All that training, evaluation and studies know of a task; the tasks themselves live in the system packages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from torch import nn
+from torch.utils.data import Dataset
+
+from multiturn.trial import Outcome, Trial
+
+Role = Literal["baseline", "control", "reference"]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The trials of one evaluation, all on the same targets.
+
+    Attributes:
+        model: the trained retriever's.
+        others: what it is compared with, each with its role: a `baseline` to beat, the `control` without feedback,
+            a `reference` to know about.
+        data: what the images are, as tables print it.
+        protocol: what else a reader must know of the user and the targets.
+    """
+
+    model: Trial
+    others: Sequence[tuple[Role, Trial]]
+    data: str
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """A retrieval system with its data."""
+
+    primary: str  # metric of the last turn that chooses the best epoch; higher is better
+
+    def prepare(self, resume: bool = False, checkpoint: Path | None = None) -> None:
+        """Load the data and get the encoder ready, trained first where the task has one to train.
+
+        Args:
+            resume: go on from what the output folder holds.
+            checkpoint: output folder of a training whose encoder is to be used as it is.
+        """
+        ...
+
+    def new_retriever(self) -> nn.Module:
+        """An untrained retriever."""
+        ...
+
+    def load_retriever(self, checkpoint: str) -> nn.Module:
+        """A trained one, from a folder or the Hub."""
+        ...
+
+    def rollout(self, retriever: nn.Module) -> nn.Module:
+        """A module whose forward(batch, epoch) plays sessions with `retriever` and returns the loss."""
+        ...
+
+    def examples(self) -> Dataset[Any]:
+        """What `rollout` is trained on, one example a session."""
+        ...
+
+    def validation(self, retriever: nn.Module) -> Trial:
+        """The trial that chooses the best epoch."""
+        ...
+
+    def exam(self, retriever: nn.Module) -> Exam:
+        """The trials of the report."""
+        ...
+
+    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+        """Draw sessions of the model's outcome into `folder`; returns title and file of each picture."""
+        ...
