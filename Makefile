@@ -12,6 +12,7 @@ help: ## list the targets
 		printf '  make %-9s %s\n' "$$target" "$$what"; done
 
 demo: $(INSTALLED) ## train and evaluate a small face retriever on drawn faces, into runs/demo
+	rm -rf runs/demo
 	$(PY) train.py --task celeba-feedback --output_dir runs/demo
 
 test: $(INSTALLED) ## run the tests and the examples in the docstrings

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from multiturn.cli import Parser, TaskSettings
+from multiturn.cli import Parser, TaskSettings, clear_errors
 
 CONFIGS = Path(__file__).parent / "configs"
 EXAMPLES = """examples:
   python train.py --task celeba-feedback
-  python train.py --task celeba-feedback --faces.source celeba --faces.root /data/celeba
+  python train.py --task celeba-feedback --faces.root /data/celeba
   python train.py --task celeba-feedback --gru.margin 1.0 --training.epochs 20 --output_dir runs/margin-1
   python train.py --task celeba-feedback --output_dir runs/margin-1 --resume
   python train.py --task celeba-feedback --print_config
@@ -43,4 +43,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with clear_errors():
+        main(sys.argv[1:])

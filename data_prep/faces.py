@@ -13,9 +13,10 @@ class FaceSettings:
     """Which faces, and how they are split.
 
     Args:
-        source: 'drawn' needs no download; 'celeba' reads the official files below `root`, or the Hub.
+        source: 'drawn' needs no download; 'celeba' is also meant where `root` or `hub_id` is given.
         root: CelebA's folder, with Anno/ and Img/ in it.
-        hub_id: CelebA on the Hub, instead of `root`; a folder of its Parquet files works too.
+        hub_id: CelebA on the Hub, instead of `root`: flwrlabs/celeba if neither is given. A folder of Parquet files
+            works too.
         revision: of `hub_id`.
         split: of CelebA; 'paper': the first 180,000 file names train, 'official': by person, 'train-crop': the
             official training images alone, the last quarter of the people in them for testing.
@@ -24,7 +25,8 @@ class FaceSettings:
         bad_images: what to do about files that cannot be decoded.
         count: of drawn faces, all parts together.
         size: of drawn faces, in pixels.
-        difficulty: of drawn faces: 0 is clean and frontal.
+        difficulty: of drawn faces: 0 is clean and frontal. By default the demo's network reads the attributes about
+            as well as networks read those of CelebA.
         seed: of drawn faces and of the held-out share.
     """
 
@@ -37,17 +39,14 @@ class FaceSettings:
     bad_images: Literal["error", "skip"] = "error"
     count: int = 6000
     size: int = 64
-    difficulty: float = 1.0
+    difficulty: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.validation_share < 1:
             raise ValueError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
-        if self.source == "celeba" and (self.root is None) == (self.hub_id is None):
-            raise ValueError(
-                "source celeba needs either faces.root (the folder with Anno/ and Img/) or faces.hub_id, "
-                f"not root={self.root} and hub_id={self.hub_id}"
-            )
+        if self.root is not None and self.hub_id is not None:
+            raise ValueError(f"give faces.root ({self.root}) or faces.hub_id ({self.hub_id}), not both")
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,10 @@ def load_faces(settings: FaceSettings, cache: Path) -> Faces:
         FileNotFoundError: CelebA is not where `root` says.
         ValueError: files are damaged or not the official ones; too few faces for three parts.
     """
-    if settings.source == "drawn":
+    if settings.source == "drawn" and settings.root is None and settings.hub_id is None:
         from data_prep import drawn_faces
 
-        splits = drawn_faces.load(
-            settings.count, settings.size, settings.seed, settings.difficulty, cache=cache
-        )
+        splits = drawn_faces.load(settings.count, settings.size, settings.seed, settings.difficulty, cache=cache)
         source, left_out = f"{settings.count:,} drawn faces (not photographs), seed {settings.seed}", {}
     else:
         from data_prep import celeba
@@ -97,13 +94,14 @@ def load_faces(settings: FaceSettings, cache: Path) -> Faces:
         )
         splits, source, left_out = loaded.splits, loaded.source, loaded.left_out
         if settings.split == "train-crop":
-            splits, source = _by_person(splits["train"], settings.seed), f"{source}; split by person within train"
+            splits, source = (
+                _by_person(splits["train"], settings.seed),
+                f"{source}; split by person within train",
+            )
     train, validation = _with_validation(splits, settings)
     for name, part in (("train", train), ("validation", validation), ("test", splits["test"])):
         if len(part) < 2:
-            raise ValueError(
-                f"{source} leaves {len(part)} faces for {name}; use more faces or another faces.split"
-            )
+            raise ValueError(f"{source} leaves {len(part)} faces for {name}; use more faces or another faces.split")
     return Faces(train, validation, splits["test"], source, left_out)
 
 
@@ -124,6 +122,4 @@ def _by_person(faces: "Dataset", seed: int) -> "DatasetDict":
     known = np.unique(people)
     testing = np.random.default_rng(seed).permutation(known)[: max(1, len(known) // 4)]
     inside = np.isin(people, testing)
-    return DatasetDict(
-        train=faces.select(np.flatnonzero(~inside)), test=faces.select(np.flatnonzero(inside))
-    )
+    return DatasetDict({"train": faces.select(np.flatnonzero(~inside)), "test": faces.select(np.flatnonzero(inside))})

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from multiturn.cli import Parser
+from multiturn.cli import Parser, clear_errors
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
   python -m eval.ablate --task celeba-feedback
-  python -m eval.ablate --task celeba-feedback --faces.source celeba --faces.root /data/celeba \\
-      --output_dir runs/celeba-ablation
+  python -m eval.ablate --task celeba-feedback --faces.root /data/celeba --output_dir runs/celeba-ablation
 
 A command that was stopped goes on where it was when it is given again.
 """
@@ -40,4 +39,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with clear_errors():
+        main(sys.argv[1:])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from multiturn.cli import Parser
+from multiturn.cli import Parser, clear_errors
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
@@ -46,4 +46,5 @@ def _checkpoint(parser: Parser, arguments: Sequence[str]) -> tuple[Path, list[st
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with clear_errors():
+        main(sys.argv[1:])

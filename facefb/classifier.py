@@ -1,12 +1,12 @@
 """Training the SE-ResNet that reads attributes, or knows people, from face pixels; its use is elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from datasets import Dataset
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
@@ -43,10 +43,13 @@ class ClassifierLoss(nn.Module):
         super().__init__()
         self.network, self._seed = network, seed
 
-    def forward(
-        self, batch: tuple[Int[Tensor, " image"], UInt8[Tensor, "image 3 height width"], Tensor], epoch: int
-    ) -> Float[Tensor, ""]:
-        """Mean binary cross-entropy over attributes, or cross-entropy over people."""
+    def forward(self, batch: Sequence[Tensor], epoch: int) -> Float[Tensor, ""]:
+        """Mean binary cross-entropy over attributes, or cross-entropy over people.
+
+        Args:
+            batch: rows, pixels and labels, as a loader of `LabelledFaces` gives them.
+            epoch: counted from 0.
+        """
         rows, pixels, labels = batch
         logits = self.network.logits(self.network(_jitter(pixels, uniform(self._seed, rows, epoch, 3))))
         if self.network.independent:

@@ -15,6 +15,7 @@ from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.encoders.standardised import Standardised
 from multiturn.encoders.timm_backbone import TimmEncoder
 from multiturn.gallery import Gallery
+from multiturn.training import save_pretrained
 
 STANDARDISE = "standardise.safetensors"
 
@@ -81,16 +82,15 @@ class FaceFeatures:
     def _raw(self, part: str) -> Gallery:
         path, faces = self._folder / f"{part}.safetensors", getattr(self._faces, part)
         ids = list(faces["id"])
-        with PartialState().main_process_first():
-            if path.is_file():
-                kept = Gallery.load(path)
-                if kept.fingerprint == self._encoder.fingerprint and kept.ids == tuple(sorted(ids)):
-                    return kept
-            vectors = self._encoder.encode(faces, self._batch_size, show_progress=True)
-            source = f"{self._faces.source}, {part} part"
-            gallery = Gallery.of(ids, vectors, self._encoder.fingerprint, source)
-            if PartialState().is_main_process:
-                gallery.save(path)
+        if path.is_file():
+            kept = Gallery.load(path)
+            if kept.fingerprint == self._encoder.fingerprint and kept.ids == tuple(sorted(ids)):
+                return kept
+        vectors = self._encoder.encode(faces, self._batch_size, show_progress=True)
+        source = f"{self._faces.source}, {part} part"
+        gallery = Gallery.of(ids, vectors, self._encoder.fingerprint, source)
+        if PartialState().is_main_process:
+            gallery.save(path)
         return gallery
 
 
@@ -116,7 +116,7 @@ def make_encoder(
         network = _new_network(settings, faces, seed)
         _train(network, settings, faces, output, seed, resume)
         if PartialState().is_main_process:
-            network.save_pretrained(output)
+            save_pretrained(network, output)
     return SEResNetEncoder(network.to(device))
 
 

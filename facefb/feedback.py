@@ -73,8 +73,13 @@ class AttributeFeedback:
             resume or checkpoint is not None,
         )
         self.features = FaceFeatures(encoder, self.faces, output / "galleries", settings.batch_size, self._device)
-        if settings.standardise:
-            self.features.standardise(encoder_folder / STANDARDISE)
+        # The other processes read what the first one has encoded.
+        with PartialState().main_process_first():
+            if settings.standardise:
+                self.features.standardise(encoder_folder / STANDARDISE)
+            if checkpoint is None:
+                self.features.gallery("train")
+                self.features.gallery("validation")
 
     def variant(self, settings: AttributeFeedbackSettings) -> "AttributeFeedback":
         """The same faces and features with other settings of witness, retriever or training."""
@@ -84,11 +89,16 @@ class AttributeFeedback:
 
     def new_retriever(self) -> FeedbackRetriever:
         """See `multiturn.task.Task.new_retriever`."""
-        gru = self.settings.gru
+        gru, gallery = self.settings.gru, self.features.gallery("train")
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
             retriever = FeedbackRetriever(
-                list(ATTRIBUTES), self.features.fingerprint, self.features.dim, gru.hidden, gru.fusion
+                list(ATTRIBUTES),
+                gallery.fingerprint,
+                self.features.dim,
+                gru.hidden,
+                gru.fusion,
+                float(gallery.norms.mean()),
             )
         return retriever.to(self._device)
 
@@ -126,7 +136,11 @@ class AttributeFeedback:
             model,
             others,
             self.faces.source,
-            {"masked": list(self._disclosure.masked), "nested": self._disclosure.nested},
+            {
+                "masked": list(self._disclosure.masked),
+                "nested": self._disclosure.nested,
+                **({"images left out": self.faces.left_out} if self.faces.left_out else {}),
+            },
         )
 
     def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:

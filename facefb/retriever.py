@@ -31,10 +31,13 @@ class FeedbackRetriever(nn.Module, PyTorchModelHubMixin):
         feature_dim: length of those features.
         hidden: size of every layer.
         fusion: 'linear' fuses words and image by W_M alone; 'mlp' puts a ReLU layer of the same size before it.
+        unit: typical length of those features. The network works in multiples of it, so that features of any
+            scale are learnt at the same pace.
     Source:
         papers/facial-progressive-feedback.txt, section 3.2. x = W_A [o; a], f = W_I m, r = W_M [x; f],
         g, h = GRU(r, h), s = W_G g, with m the frozen feature of the shown face. The paper calls W_M an MLP and
         gives it the size of one matrix; one matrix is our default. It writes q for a in one formula; a is meant.
+        `unit` is ours: with W_I / unit and unit * W_G in place of W_I and W_G the formulas are the paper's.
     """
 
     def __init__(
@@ -44,9 +47,10 @@ class FeedbackRetriever(nn.Module, PyTorchModelHubMixin):
         feature_dim: int = 256,
         hidden: int = 256,
         fusion: Literal["linear", "mlp"] = "linear",
+        unit: float = 1.0,
     ) -> None:
         super().__init__()
-        self.attributes, self.fingerprint = tuple(attributes), fingerprint
+        self.attributes, self.fingerprint, self.unit = tuple(attributes), fingerprint, unit
         self.indicate = nn.Linear(2 * len(self.attributes), hidden)
         self.look = nn.Linear(feature_dim, hidden)
         layers = [nn.Linear(2 * hidden, 2 * hidden), nn.ReLU()] if fusion == "mlp" else []
@@ -62,7 +66,7 @@ class FeedbackRetriever(nn.Module, PyTorchModelHubMixin):
         """
         gallery.check_made_by(self.fingerprint)
         memory = torch.zeros(sessions, self.aggregate.hidden_size, device=gallery.vectors.device)
-        return FeedbackState(memory, self.aim(memory))
+        return FeedbackState(memory, self.unit * self.aim(memory))
 
     def update(self, state: FeedbackState, reply: Reply, gallery: Gallery) -> FeedbackState:
         """See `multiturn.session.Retriever.update`.
@@ -77,10 +81,10 @@ class FeedbackRetriever(nn.Module, PyTorchModelHubMixin):
                 f"the reply speaks of {reply.relevance.shape[1]} attributes, the retriever knows {len(self.attributes)}"
             )
         said = torch.cat([reply.relevance, reply.candidate], 1).float()
-        seen = self.look(gallery.vectors[reply.about])
+        seen = self.look(gallery.vectors[reply.about] / self.unit)
         fused = self.fuse(torch.cat([self.indicate(said), seen], 1))
         memory = self.aggregate(fused, state.memory)
-        return FeedbackState(memory, self.aim(memory))
+        return FeedbackState(memory, self.unit * self.aim(memory))
 
     def score(self, state: FeedbackState, gallery: Gallery) -> VectorScores:
         """See `multiturn.session.Retriever.score`: the negative squared distance to each face's feature."""

@@ -3,8 +3,11 @@
 import argparse
 import difflib
 import importlib
+import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -112,6 +115,21 @@ class Parser(ArgumentParser):
             asked = [f"--{found[1]}"]
         meant = [closest for name in asked if (closest := _closest(name, known))]
         return "".join([f"\n  did you mean {option}?" for option in meant])
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """End a program with one line instead of a traceback where the user can put it right.
+
+    Set MULTITURN_TRACEBACK=1 to see where the error came from.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if os.environ.get("MULTITURN_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def task_names(configs: Path) -> list[str]:

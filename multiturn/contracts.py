@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from datasets import Dataset
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
@@ -21,12 +22,12 @@ from multiturn.session import Retriever, Session, State, Turn, User, play
 TOLERANCE = 1e-3  # of the largest value: float32 rounds differently in batches of different sizes
 
 
-def check_encoder(encoder: Any, items: Sequence[Any]) -> None:
+def check_encoder(encoder: Any, items: Any) -> None:
     """Check that an encoder keeps the promises of `multiturn.encoders.Encoder`.
 
     Args:
         encoder: to be checked, in evaluation mode.
-        items: at least two, not all alike.
+        items: a list or a data set of at least two items, not all alike.
     Raises:
         AssertionError: a promise is broken: finite vectors of width `dim`, one an item and in their order;
             the same answer in any batch and on every call; a fingerprint that is not empty and does not
@@ -44,6 +45,7 @@ def check_encoder(encoder: Any, items: Sequence[Any]) -> None:
         f"the fingerprint is {name!r}; name the encoder, its weights and its preprocessing in one string",
     )
     together = encoder.encode(items, batch_size=len(items))
+    last_first = items.select(range(len(items))[::-1]) if isinstance(items, Dataset) else items[::-1]
     _claim(
         tuple(together.shape) == (len(items), encoder.dim),
         f"{len(items)} items became vectors of shape {tuple(together.shape)}; encode returns (item, dim) "
@@ -59,7 +61,7 @@ def check_encoder(encoder: Any, items: Sequence[Any]) -> None:
         "the vectors depend on the batch size; mask the padding, and put the network in evaluation mode",
     )
     _claim(
-        _close(encoder.encode(items[::-1], batch_size=2).flip(0), together),
+        _close(encoder.encode(last_first, batch_size=2).flip(0), together),
         "the vectors do not follow the order of the items, or depend on their neighbours in a batch; return "
         "them in the order in which the items came",
     )

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from torch import nn
 
 from multiturn.cli import TaskSettings
@@ -19,18 +20,20 @@ from multiturn.report.page import report_run
 from multiturn.report.tables import markdown_table, per_turn_table, protocol_line
 from multiturn.settings import EvaluationSettings
 from multiturn.task import Exam, Task
-from multiturn.training import fit
+from multiturn.training import fit, save_pretrained
 from multiturn.trial import Outcome, run
 
 PACKAGES = ("multiturn-retrieval", "torch", "timm", "accelerate", "datasets", "numpy")
 
 
 def start_output(output: Path, config: str, resume: bool) -> None:
-    """Make an output folder and save the resolved configuration in it.
+    """Make an output folder and save the resolved configuration in it; of several processes only the first does.
 
     Raises:
         ValueError: the folder holds results, and they are not to be resumed.
     """
+    if not PartialState().is_main_process:
+        return
     if not resume and (output / "config.yaml").exists():
         raise ValueError(
             f"{output} already holds results; add --resume to go on, choose another --output_dir, or delete it"
@@ -60,12 +63,16 @@ def train_retriever(task: Task, settings: TaskSettings, output: Path, resume: bo
         resume,
         "retriever",
     )
-    retriever.save_pretrained(output)  # type: ignore[operator]
+    if PartialState().is_main_process:
+        save_pretrained(retriever, output)
+    PartialState().wait_for_everyone()
     return retriever
 
 
 def report(task: Task, retriever: nn.Module, settings: EvaluationSettings, output: Path, name: str) -> dict[str, Any]:
     """Evaluate a retriever beside its control and baselines, and write all that people read of it.
+
+    Of several processes only the first does so.
 
     Writes transcript.jsonl, metrics.json, pictures/, figures/ and report.html, each all or nothing.
 
@@ -74,6 +81,8 @@ def report(task: Task, retriever: nn.Module, settings: EvaluationSettings, outpu
     Returns:
         what metrics.json holds.
     """
+    if not PartialState().is_main_process:
+        return {}
     exam = task.exam(retriever)
     model = run(exam.model, settings.batch_size, output / "transcript.jsonl")
     others = [(role, run(trial, settings.batch_size)) for role, trial in exam.others]

@@ -53,6 +53,22 @@ def commit_folder(partial: Path, path: Path) -> None:
     _to_disk(path.parent)
 
 
+@contextmanager
+def atomic_files(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; on success each file in it takes the place of its namesake in `folder`.
+
+    For writers that name their files themselves. Each file is replaced in one step, in the order of their names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=folder) as name:
+        partial = Path(name)
+        yield partial
+        for file in sorted(partial.iterdir()):
+            _to_disk(file)
+            os.replace(file, folder / file.name)
+    _to_disk(folder)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, all or nothing."""
     with atomic_file(path) as temporary:

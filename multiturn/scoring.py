@@ -175,7 +175,7 @@ def _relative_error(terms: int, device: torch.device) -> float:
     """Bound on |fl(x.y) - x.y| / (|x| |y|) in a float32 matrix product, as the user has set PyTorch up."""
     summed = terms * 2.0**-24 / (1 - terms * 2.0**-24)
     backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
-    exact_inputs = backend.matmul.fp32_precision in ("none", "ieee")
+    exact_inputs = backend.matmul.fp32_precision in ("none", "ieee")  # type: ignore[attr-defined]
     # Inputs rounded to bfloat16 are the worst that 'medium' allows; they are still summed in float32.
     rounded = 0.0 if exact_inputs else 2.0**-8
     return (1 + rounded) ** 2 * (1 + summed) - 1

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from multiturn.files import atomic_file, commit_folder, write_text
+from multiturn.files import atomic_file, atomic_files, commit_folder, write_text
 from multiturn.settings import TrainingSettings
 
 
@@ -109,6 +109,23 @@ def fit(
     return progress
 
 
+def save_pretrained(module: Any, folder: Path) -> None:
+    """Write a module's config.json and model.safetensors, as `from_pretrained` reads them, each all or nothing.
+
+    Args:
+        module: with huggingface_hub's mixin.
+    Raises:
+        OSError: the disk is full or the folder cannot be written; older files are untouched.
+    """
+    with atomic_files(folder) as partial:
+        try:
+            module.save_pretrained(partial)
+        except SafetensorError as reason:
+            raise OSError(f"{folder} could not be written: {reason}") from reason
+        # The mixin's model card says nothing yet.
+        (partial / "README.md").unlink(missing_ok=True)
+
+
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a module's weights as safetensors, all or nothing.
 
@@ -171,6 +188,7 @@ def _one_epoch(
         desc=f"{title} {epoch + 1}/{settings.epochs}",
         disable=not accelerator.is_main_process,
         leave=False,
+        mininterval=0.5,
     )
     for batch in bar:
         loss: Tensor = module(batch, epoch)
@@ -193,9 +211,10 @@ def _one_epoch(
 
 
 def _check_loss(loss: Tensor, epoch: int, settings: TrainingSettings) -> None:
-    if not math.isfinite(float(loss)):
+    value = float(loss.detach())
+    if not math.isfinite(value):
         raise ValueError(
-            f"the loss is {float(loss)} in epoch {epoch + 1}; lower learning_rate ({settings.learning_rate}) or "
+            f"the loss is {value} in epoch {epoch + 1}; lower learning_rate ({settings.learning_rate}) or "
             "set gradient_norm"
         )
 

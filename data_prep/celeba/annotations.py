@@ -69,9 +69,7 @@ def find_annotation(root: Path, name: str) -> Path:
         FileNotFoundError: the folder does not exist or holds the file in none of the known places.
     """
     if not root.is_dir():
-        raise FileNotFoundError(
-            f"CelebA folder {root} does not exist; give the folder that holds Anno/ and Img/"
-        )
+        raise FileNotFoundError(f"CelebA folder {root} does not exist; give the folder that holds Anno/ and Img/")
     for folder in _FOLDERS:
         if (root / folder / name).is_file():
             return root / folder / name
@@ -91,9 +89,7 @@ def read_attributes(path: Path) -> tuple[list[str], Int8[np.ndarray, "image attr
     """
     lines = _lines(path)
     if len(lines) < 2 or not lines[0].strip().isdigit():
-        raise ValueError(
-            f"{path} line 1 must hold the number of images and line 2 the header; download it again"
-        )
+        raise ValueError(f"{path} line 1 must hold the number of images and line 2 the header; download it again")
     _check_header(lines[1].decode("ascii", "replace").split(), path)
     names, values = [], []
     for number, line in enumerate(lines[2:], start=3):
@@ -154,17 +150,14 @@ def _check_header(header: list[str], path: Path) -> None:
         return
     if len(header) != len(ATTRIBUTES):
         raise ValueError(
-            f"{path} line 2 names {len(header)} attributes instead of {len(ATTRIBUTES)}; "
-            "download the file again"
+            f"{path} line 2 names {len(header)} attributes instead of {len(ATTRIBUTES)}; download the file again"
         )
     column, wrong, right = next(
         (column, wrong, right)
         for column, (wrong, right) in enumerate(zip(header, ATTRIBUTES, strict=True), start=1)
         if wrong != right
     )
-    raise ValueError(
-        f"{path} line 2 column {column} is {wrong!r} instead of {right!r}; download the file again"
-    )
+    raise ValueError(f"{path} line 2 column {column} is {wrong!r} instead of {right!r}; download the file again")
 
 
 def _what_is_wrong(line: bytes, number: int, path: Path) -> str:
@@ -177,9 +170,7 @@ def _what_is_wrong(line: bytes, number: int, path: Path) -> str:
         )
     for name, value in zip(ATTRIBUTES, fields[1:], strict=True):
         if value not in ("-1", "1"):
-            return (
-                f"{path} line {number} column {name} is {value!r} instead of -1 or 1; download the file again"
-            )
+            return f"{path} line {number} column {name} is {value!r} instead of -1 or 1; download the file again"
     return f"{path} line {number} is not plain text: {_quote(line)}; download the file again"
 
 

@@ -88,7 +88,6 @@ def _signs(rows: Dataset, name: str, hub_id: str) -> np.ndarray:
     kinds = set(np.unique(values).tolist())
     if not (kinds <= {0, 1} or kinds <= {-1, 1}):
         raise ValueError(
-            f"{hub_id} column {name} holds {sorted(kinds)[:5]} instead of true/false, 0/1 or -1/1; "
-            "choose another copy"
+            f"{hub_id} column {name} holds {sorted(kinds)[:5]} instead of true/false, 0/1 or -1/1; choose another copy"
         )
     return np.where(values > 0, 1, -1).astype(np.int8)

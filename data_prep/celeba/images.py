@@ -30,14 +30,11 @@ def find_images(root: Path) -> tuple[Path, dict[str, str]]:
     folder = next((root / name for name in IMAGE_FOLDERS if (root / name).is_dir()), None)
     if folder is None:
         raise FileNotFoundError(
-            f"no image folder below {root}, looked for {', '.join(IMAGE_FOLDERS)}; "
-            "unpack img_align_celeba.zip there"
+            f"no image folder below {root}, looked for {', '.join(IMAGE_FOLDERS)}; unpack img_align_celeba.zip there"
         )
     names = os.listdir(folder)
     # The preferred suffix comes last and so wins.
-    files = {
-        Path(name).stem: name for suffix in reversed(SUFFIXES) for name in names if name.endswith(suffix)
-    }
+    files = {Path(name).stem: name for suffix in reversed(SUFFIXES) for name in names if name.endswith(suffix)}
     if not files:
         raise FileNotFoundError(f"{folder} holds no .jpg and no .png file; unpack img_align_celeba.zip there")
     return folder, files

@@ -95,9 +95,7 @@ def load(
         rows, faces, left_out = _from_files(Path(root), annotations)
         origin = "official files"
     else:
-        hub_id, revision = (
-            (HUB_ID, revision or HUB_REVISION) if hub_id in (None, HUB_ID) else (hub_id, revision)
-        )
+        hub_id, revision = (HUB_ID, revision or HUB_REVISION) if hub_id in (None, HUB_ID) else (hub_id, revision)
         annotations, pictures = read_hub(hub_id, revision, expected)
         check_release(annotations, expected, hub_id)
         rows = np.arange(len(annotations.names))
@@ -111,9 +109,7 @@ def load(
             dropped = set(bad)
             rows = np.array([row for row in rows if annotations.names[row] not in dropped], dtype=np.int64)
     source = f"CelebA ({origin}), {split} split, {len(faces):,} of {len(annotations.names):,} images"
-    return FaceSplits(
-        _split(faces, rows, annotations, split, expected, _info(source, left_out)), left_out, source
-    )
+    return FaceSplits(_split(faces, rows, annotations, split, expected, _info(source, left_out)), left_out, source)
 
 
 def save(faces: FaceSplits, output: Path) -> None:
@@ -148,22 +144,16 @@ def check_free(output: Path) -> None:
         raise FileExistsError(f"{output} is there already; remove it or choose another output folder")
 
 
-def _check_arguments(
-    root: Path | None, hub_id: str | None, revision: str | None, split: str, on_bad: str
-) -> None:
+def _check_arguments(root: Path | None, hub_id: str | None, revision: str | None, split: str, on_bad: str) -> None:
     if split not in get_args(SplitName):
         raise ValueError(f"split is {split!r}; choose one of {', '.join(get_args(SplitName))}")
     if on_bad not in ("error", "skip"):
         raise ValueError(f"on_bad_image is {on_bad!r}; choose error or skip")
     if root is not None and (hub_id is not None or revision is not None):
-        raise ValueError(
-            f"root {root} was given with hub_id {hub_id} and revision {revision}; give root or the others"
-        )
+        raise ValueError(f"root {root} was given with hub_id {hub_id} and revision {revision}; give root or the others")
 
 
-def _from_files(
-    root: Path, annotations: Annotations
-) -> tuple[Int[np.ndarray, " face"], Dataset, dict[str, int]]:
+def _from_files(root: Path, annotations: Annotations) -> tuple[Int[np.ndarray, " face"], Dataset, dict[str, int]]:
     import pyarrow as pa
     from datasets import Dataset, DatasetInfo, Features, Image
 
@@ -218,9 +208,7 @@ def _split(
     else:
         names, side = PARTITIONS, annotations.partition[rows]
     faces.info.update(info)
-    splits = DatasetDict(
-        {name: faces.select(np.flatnonzero(side == place)) for place, name in enumerate(names)}
-    )
+    splits = DatasetDict({name: faces.select(np.flatnonzero(side == place)) for place, name in enumerate(names)})
     for name, part in splits.items():
         if len(part) == 0:
             logger.warning("the %s split of CelebA has no image in its %s part", split, name)

@@ -107,13 +107,9 @@ def check_release(annotations: Annotations, expected: Release, where: str) -> No
     Raises:
         ValueError: a count or a digest differs; names each with the expected and the found value.
     """
-    wrong = [
-        entry for entry in compare(measure(annotations, expected.train_images), expected) if not entry.agrees
-    ]
+    wrong = [entry for entry in compare(measure(annotations, expected.train_images), expected) if not entry.agrees]
     if wrong:
-        differences = "; ".join(
-            f"{entry.label}: expected {entry.expected}, found {entry.found}" for entry in wrong
-        )
+        differences = "; ".join(f"{entry.label}: expected {entry.expected}, found {entry.found}" for entry in wrong)
         raise ValueError(
             f"{where} is not the official release of CelebA ({differences}); take the official files, or "
             "pass expected=measure(annotations) to use other labels on purpose"

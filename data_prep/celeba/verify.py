@@ -52,12 +52,8 @@ def verify(root: Path, expected: Release = OFFICIAL) -> tuple[str, bool]:
 
 def _table(comparisons: list[Comparison]) -> list[str]:
     rows = [("", "expected", "found", "")]
-    rows += [
-        (entry.label, entry.expected, entry.found, "ok" if entry.agrees else "MISMATCH")
-        for entry in comparisons
-    ]
+    rows += [(entry.label, entry.expected, entry.found, "ok" if entry.agrees else "MISMATCH") for entry in comparisons]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return [
-        "  ".join([*(row[column].ljust(width) for column, width in enumerate(widths)), row[3]]).rstrip()
-        for row in rows
+        "  ".join([*(row[column].ljust(width) for column, width in enumerate(widths)), row[3]]).rstrip() for row in rows
     ]

@@ -71,9 +71,7 @@ class Canvas:
         height, width = self.image.shape[1:]
         across = slice(max(int(columns.min()) - 1, 0), min(max(int(columns.max()) + 3, 0), width))
         down = slice(max(int(rows.min()) - 1, 0), min(max(int(rows.max()) + 3, 0), height))
-        return replace(
-            self, image=self.image[:, down, across], x=self.x[down, across], y=self.y[down, across]
-        )
+        return replace(self, image=self.image[:, down, across], x=self.x[down, across], y=self.y[down, across])
 
     def ellipse(self, x: float, y: float, across: float, down: float) -> Plane:
         """Signed distance to an ellipse with these half axes, negative inside; exact near the edge."""
@@ -99,9 +97,7 @@ class Canvas:
         arch = 4 * clipped * (1 - clipped)
         off = np.abs(px * uy - py * ux - np.float32(bend) * arch)
         beyond = np.abs(along - clipped) * np.float32(length)
-        return np.sqrt(off * off + beyond * beyond) - np.float32(width) * (
-            np.float32(0.35) + np.float32(0.65) * arch
-        )
+        return np.sqrt(off * off + beyond * beyond) - np.float32(width) * (np.float32(0.35) + np.float32(0.65) * arch)
 
     def cover(self, distance: Plane, soft: float = 0.0) -> Plane:
         """Turn a signed distance into coverage in [0, 1], blending over one pixel plus `soft` face units."""

@@ -77,9 +77,7 @@ def load(
         return draw_dataset(count, size, seed, difficulty, test_share, processes)
     from datasets import DatasetDict
 
-    name = (
-        f"drawn-{count}x{size}px-seed{seed}-difficulty{float(difficulty)}-test{float(test_share)}-v{VERSION}"
-    )
+    name = f"drawn-{count}x{size}px-seed{seed}-difficulty{float(difficulty)}-test{float(test_share)}-v{VERSION}"
     folder = Path(cache) / name
     if not folder.is_dir():
         save_whole(draw_dataset(count, size, seed, difficulty, test_share, processes), folder)
@@ -89,19 +87,13 @@ def load(
 def check(count: int, size: int, difficulty: float, test_share: float) -> None:
     """Refuse arguments out of range."""
     if count < FEWEST_FACES:
-        raise ValueError(
-            f"count is {count}; draw at least {FEWEST_FACES} faces, or both splits lack attributes"
-        )
+        raise ValueError(f"count is {count}; draw at least {FEWEST_FACES} faces, or both splits lack attributes")
     if not SMALLEST <= size <= LARGEST:
         raise ValueError(f"size is {size}; give a side from {SMALLEST} to {LARGEST} pixels")
     if not (math.isfinite(difficulty) and difficulty >= 0):
-        raise ValueError(
-            f"difficulty is {difficulty}; give a finite number from 0, which is plainest; 1 is usual"
-        )
+        raise ValueError(f"difficulty is {difficulty}; give a finite number from 0, which is plainest; 1 is usual")
     if not 0 < test_share < 1:
-        raise ValueError(
-            f"test_share is {test_share}; give a share between 0 and 1, both excluded, such as 0.25"
-        )
+        raise ValueError(f"test_share is {test_share}; give a share between 0 and 1, both excluded, such as 0.25")
 
 
 def save_whole(faces: DatasetDict, folder: Path) -> None:
@@ -128,14 +120,10 @@ def draw_dataset(
     pictures = list(draw_pictures(person, present, size, seed, difficulty, processes))
     in_test = np.isin(person, people_of_test(person, seed, test_share))
     splits = {"train": np.flatnonzero(~in_test), "test": np.flatnonzero(in_test)}
-    return DatasetDict(
-        {split: to_split(split, rows, person, present, pictures) for split, rows in splits.items()}
-    )
+    return DatasetDict({split: to_split(split, rows, person, present, pictures) for split, rows in splits.items()})
 
 
-def people_of_test(
-    person: Int[np.ndarray, " face"], seed: int, test_share: float
-) -> Int[np.ndarray, " test_person"]:
+def people_of_test(person: Int[np.ndarray, " face"], seed: int, test_share: float) -> Int[np.ndarray, " test_person"]:
     """Choose the people of the test split: at least one, and not all."""
     pictures = np.bincount(person)
     order = np.random.default_rng([seed, 0, 3]).permutation(len(pictures))

@@ -27,9 +27,7 @@ def paint_eyes(canvas: Canvas, levels: Levels, person: Person, shot: Shot, skin:
     makeup, bags, male = levels["Heavy_Makeup"], levels["Bags_Under_Eyes"], levels["Male"]
     attractive = levels["Attractive"]
     wide = 0.125 + 0.006 * person.eye_size + 0.014 * attractive - 0.006 * male
-    opened = (0.062 + 0.003 * person.eye_size + 0.016 * attractive - 0.008 * male) * (
-        1 - 0.62 * levels["Narrow_Eyes"]
-    )
+    opened = (0.062 + 0.003 * person.eye_size + 0.016 * attractive - 0.008 * male) * (1 - 0.62 * levels["Narrow_Eyes"])
     opened -= 0.010 * levels["Smiling"] * (1 - 0.5 * levels["Narrow_Eyes"])
     opened = max(opened, 0.014)
     shadow = colorsys.hsv_to_rgb(shot.choices[21], 0.4, 0.35)
@@ -83,9 +81,7 @@ def paint_nose(canvas: Canvas, levels: Levels, person: Person, shot: Shot, skin:
     big, pointy = levels["Big_Nose"], levels["Pointy_Nose"]
     lean = max(0.0, 1 - levels["Attractive"]) * 0.035 * shot.unevenness[1]
     tip = 0.22 + 0.012 * person.nose_length + 0.03 * big + 0.035 * pointy
-    wing = (0.105 + 0.006 * person.nose_width + 0.010 * levels["Male"] + 0.090 * big) * (
-        1 - 0.22 * min(pointy, 1)
-    )
+    wing = (0.105 + 0.006 * person.nose_width + 0.010 * levels["Male"] + 0.090 * big) * (1 - 0.22 * min(pointy, 1))
     nose = canvas.window(-0.35, -0.3, 0.35, 0.45)
     nose.shade(
         nose.cover(nose.curve((lean, -0.2), (lean, tip), 0.0, 0.022 - 0.008 * pointy), 0.03),
@@ -97,9 +93,7 @@ def paint_nose(canvas: Canvas, levels: Levels, person: Person, shot: Shot, skin:
         nose.paint(nose.cover(nose.ellipse(side * wing * 0.75 + lean, tip, wing * 0.36, 0.045 + 0.018 * big),
         0.02),
                    skin * 0.94, 0.8)  # fmt: skip
-        nose.shade(
-            nose.cover(nose.ellipse(side * wing * 0.5 + lean, tip + 0.032, wing * 0.25, 0.017), 0.012), -0.62
-        )
+        nose.shade(nose.cover(nose.ellipse(side * wing * 0.5 + lean, tip + 0.032, wing * 0.25, 0.017), 0.012), -0.62)
         crease = np.abs(nose.ellipse(side * wing * 0.75 + lean, tip, wing * 0.36, 0.05 + 0.018 * big)) - 0.008
         nose.shade(nose.cover(crease, 0.015) * (side * nose.x > wing * 0.8), -0.28)
     ball = nose.ellipse(lean, tip - 0.01, wing * (0.52 - 0.2 * pointy), 0.055 + 0.02 * big)

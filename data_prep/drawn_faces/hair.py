@@ -70,9 +70,7 @@ def paint_hair_behind(canvas: Canvas, levels: Levels, person: Person, colour: np
     canvas.shade(cover * strands(canvas, levels, person), 0.22)
 
 
-def paint_hair_in_front(
-    canvas: Canvas, levels: Levels, person: Person, shot: Shot, colour: np.ndarray
-) -> None:
+def paint_hair_in_front(canvas: Canvas, levels: Levels, person: Person, shot: Shot, colour: np.ndarray) -> None:
     """Hair on top: the hairline, a fringe by `Bangs`, a bare shining skull by `Bald`."""
     bald, receding, bangs = min(levels["Bald"], 1.0), levels["Receding_Hairline"], levels["Bangs"]
     male = min(levels["Male"], 1.0)
@@ -95,12 +93,8 @@ def paint_hair_in_front(
     tone = strands(canvas, levels, person)
     cover = canvas.cover(hair, 0.025)
     if bald:  # What stays is a thin rim above the ears.
-        rim = np.maximum(
-            np.abs(canvas.ellipse(0.0, 0.0, 0.67, 0.85)) - 0.03, np.abs(canvas.y + np.float32(0.12)) - 0.2
-        )
-        cover = cover * np.float32(max(0.0, 1 - 1.6 * bald)) + canvas.cover(rim, 0.03) * np.float32(
-            0.6 * bald
-        )
+        rim = np.maximum(np.abs(canvas.ellipse(0.0, 0.0, 0.67, 0.85)) - 0.03, np.abs(canvas.y + np.float32(0.12)) - 0.2)
+        cover = cover * np.float32(max(0.0, 1 - 1.6 * bald)) + canvas.cover(rim, 0.03) * np.float32(0.6 * bald)
     canvas.paint(cover, colour)
     canvas.shade(cover * tone, 0.26)
     canvas.shade(cover * canvas.glow(0.15, -0.8, 0.3, 0.13), 0.25)
@@ -128,18 +122,14 @@ def paint_beard(canvas: Canvas, levels: Levels, head: Plane, colour: np.ndarray)
         canvas.paint(canvas.cover(lip, 0.05), dark, 0.5 * beard)
     low = canvas.window(-0.75, -0.35, 0.75, 1.0)
     if goatee:
-        patch = np.minimum(
-            low.ellipse(0.0, 0.74, 0.18, 0.16), np.abs(low.ellipse(0.0, 0.52, 0.28, 0.25)) - 0.025
-        )
+        patch = np.minimum(low.ellipse(0.0, 0.74, 0.18, 0.16), np.abs(low.ellipse(0.0, 0.52, 0.28, 0.25)) - 0.025)
         patch = np.maximum(patch, np.float32(0.44) - low.y)
         low.paint(low.cover(patch, 0.03), dark, min(1.0, 0.3 + 0.7 * goatee))
     if moustache:
         patch = low.curve((-0.27, 0.46), (0.27, 0.46), 0.085, 0.045 + 0.015 * moustache)
         low.paint(low.cover(patch, 0.025), dark, min(1.0, 0.3 + 0.7 * moustache))
     if burns:
-        strip = np.maximum(
-            np.abs(np.abs(low.x) - np.float32(0.585)) - np.float32(0.055), np.abs(low.y - 0.10) - 0.34
-        )
+        strip = np.maximum(np.abs(np.abs(low.x) - np.float32(0.585)) - np.float32(0.055), np.abs(low.y - 0.10) - 0.34)
         low.paint(low.cover(strip, 0.03), dark, min(1.0, 0.9 * burns))
 
 
@@ -157,9 +147,7 @@ def paint_hat(canvas: Canvas, levels: Levels, shot: Shot) -> None:
     canvas.paint(cover, cloth, opacity)
     canvas.shade(np.clip(1 + crown * 5, 0, 1) * cover, -0.25)
     if c[10] < 0.35:  # beanie: a ribbed band
-        band = np.maximum(
-            canvas.ellipse(0.0, -0.35, 0.80, 0.82), np.abs(canvas.y - np.float32(low + 0.0)) - 0.09
-        )
+        band = np.maximum(canvas.ellipse(0.0, -0.35, 0.80, 0.82), np.abs(canvas.y - np.float32(low + 0.0)) - 0.09)
         canvas.paint(canvas.cover(band), cloth * 0.8, opacity)
         canvas.shade(canvas.cover(band) * np.sin(canvas.x * np.float32(40)), 0.15)
     elif c[10] < 0.7:  # cap: a peak over the forehead

@@ -54,9 +54,7 @@ def paint_neck(canvas: Canvas, levels: Levels, shot: Shot, skin: np.ndarray) -> 
     paint_necktie(low, levels["Wearing_Necktie"], shot)
     necklace = levels["Wearing_Necklace"]
     if necklace:
-        metal = ((0.93, 0.80, 0.42), (0.90, 0.91, 0.95), (0.96, 0.93, 0.88), (0.25, 0.55, 0.60))[
-            int(4 * c[14])
-        ]
+        metal = ((0.93, 0.80, 0.42), (0.90, 0.91, 0.95), (0.96, 0.93, 0.88), (0.25, 0.55, 0.60))[int(4 * c[14])]
         arc = np.abs(low.ellipse(0.0, 0.90, width + 0.02, 0.24)) - np.float32(0.022 + 0.014 * c[15])
         beads = 0.75 + 0.25 * np.sin(low.x * np.float32(60))
         low.shade(low.cover(arc - 0.03, 0.03) * (low.y > 0.92), -0.25 * necklace)
@@ -126,9 +124,7 @@ def paint_earrings(canvas: Canvas, levels: Levels, person: Person, shot: Shot) -
         ear.paint(ear.cover(shape), metal, min(1.0, 0.3 + worn))
 
 
-def paint_skin(
-    canvas: Canvas, levels: Levels, person: Person, shot: Shot, shape: Plane, skin: np.ndarray
-) -> None:
+def paint_skin(canvas: Canvas, levels: Levels, person: Person, shot: Shot, shape: Plane, skin: np.ndarray) -> None:
     """The head filled with skin, rounded by shading, with cheeks, chin and age."""
     canvas.paint(canvas.cover(shape), skin)
     inside = canvas.cover(shape)
@@ -175,9 +171,7 @@ def paint_age(canvas: Canvas, levels: Levels, shot: Shot, skin: np.ndarray) -> N
     if old:
         brow = canvas.window(-0.5, -0.6, 0.5, -0.3)
         for height in (-0.53, -0.44):
-            brow.shade(
-                brow.cover(brow.curve((-0.32, height), (0.32, height), 0.03, 0.012), 0.03), -0.25 * old
-            )
+            brow.shade(brow.cover(brow.curve((-0.32, height), (0.32, height), 0.03, 0.012), 0.03), -0.25 * old)
         for side in (-1, 1):
             half = canvas.window(*((-0.7, -0.3, 0.0, 0.75) if side < 0 else (0.0, -0.3, 0.7, 0.75)))
             for end in (-0.2, -0.06):

@@ -118,9 +118,7 @@ def repair(margin: Latent) -> Present:
         for name in names:
             present[where, COLUMN[name]] = False
 
-    man, bald, hat, bangs = (
-        present[:, COLUMN[name]].copy() for name in ("Male", "Bald", "Wearing_Hat", "Bangs")
-    )
+    man, bald, hat, bangs = (present[:, COLUMN[name]].copy() for name in ("Male", "Bald", "Wearing_Hat", "Bangs"))
     bald &= man
     drop(["Bald"], ~man)
     for rivals in (HAIR_COLOURS, HAIR_TYPES):
@@ -148,9 +146,7 @@ def thresholds() -> Float[np.ndarray, " attribute"]:
     level = start = np.array([NormalDist().inv_cdf(1 - share) for share in wanted])
     for _ in range(12):
         found = repair(latent - level).mean(axis=0).clip(1e-3, 1 - 1e-3)
-        level = level + [
-            NormalDist().inv_cdf(f) - NormalDist().inv_cdf(w) for f, w in zip(found, wanted, strict=True)
-        ]
+        level = level + [NormalDist().inv_cdf(f) - NormalDist().inv_cdf(w) for f, w in zip(found, wanted, strict=True)]
         level = level.clip(start - 2, start + 2)
     return level
 

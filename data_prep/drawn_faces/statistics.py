@@ -119,9 +119,7 @@ def read_annotations(folder: Path) -> tuple[Bool[np.ndarray, "image attribute"],
     """
     lines = (folder / "list_attr_celeba.txt").read_text().splitlines()
     if tuple(lines[1].split()) != ATTRIBUTES:
-        raise ValueError(
-            f"{folder}/list_attr_celeba.txt names {lines[1][:60]!r}...; give the official CelebA file"
-        )
+        raise ValueError(f"{folder}/list_attr_celeba.txt names {lines[1][:60]!r}...; give the official CelebA file")
     rows = [line.split() for line in lines[2:]]
     people = [line.split() for line in (folder / "identity_CelebA.txt").read_text().splitlines()]
     if [row[0] for row in rows] != [person[0] for person in people]:

@@ -1,11 +1,12 @@
 """Encoders make vectors of items; this module has their protocol, each encoder a module of its own."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Makes a vector of each item. `multiturn.contracts.check_encoder` checks one."""
 

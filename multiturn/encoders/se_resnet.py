@@ -62,14 +62,15 @@ class SEResNet(nn.Module, PyTorchModelHubMixin):
             num_classes=0,
             channels=tuple(channels),
             block_args={"attn_layer": "se"},
-        )
+        ).to(memory_format=torch.channels_last)  # Convolutions run up to twice as fast so, on CPU and GPU.
         self.embed = nn.Linear(int(self.backbone.num_features), feature_dim)
         self.classify = nn.Linear(feature_dim, len(self.labels))
 
     def forward(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image feature"]:
         """Features of images, given as pixels of 0..255."""
         # Zero-centred (section 4.2); the unit is that of a typical standard deviation of pixels.
-        return self.embed(self.backbone((pixels.float() - 127.5) / 64))
+        inputs = (pixels.float() - 127.5) / 64
+        return self.embed(self.backbone(inputs.contiguous(memory_format=torch.channels_last)))
 
     def logits(self, features: Float[Tensor, "image feature"]) -> Float[Tensor, "image label"]:
         """Scores of the labels, given features."""

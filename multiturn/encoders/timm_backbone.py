@@ -36,9 +36,8 @@ class TimmEncoder:
             raise ValueError(f"timm knows no backbone {name!r}; similar names: {', '.join(close) or 'none'}")
         if weights is not None and not Path(weights).is_file():
             raise FileNotFoundError(f"no weights at {weights}; download those of {name} and put them there")
-        self._network = timm.create_model(
-            name, pretrained=weights is None, checkpoint_path=weights or "", num_classes=0
-        )
+        self._network = timm.create_model(name, pretrained=weights is None, checkpoint_path=weights or "")
+        self._network.reset_classifier(0)  # type: ignore[operator]
         self._network.eval().to(device)
         self._dim = int(self._network.num_features)  # type: ignore[arg-type]
         self._device, self._size = torch.device(device), (height, width)

@@ -23,15 +23,11 @@ def root(tmp_path: Path) -> Path:
     """Nine images in the official layout: partition 4 + 2 + 3, five people."""
     root = tmp_path / "celeba"
     values = np.where(np.random.default_rng(0).random((len(NAMES), len(ATTRIBUTES))) < 0.5, -1, 1)
-    rows = [
-        "".join([name, *(f" {value:2d}" for value in row)]) for name, row in zip(NAMES, values, strict=True)
-    ]
+    rows = ["".join([name, *(f" {value:2d}" for value in row)]) for name, row in zip(NAMES, values, strict=True)]
     files = {
         "Anno/list_attr_celeba.txt": [str(len(NAMES)), " ".join(ATTRIBUTES), *rows],
         "Anno/identity_CelebA.txt": [f"{name} {1 + place // 2}" for place, name in enumerate(NAMES)],
-        "Eval/list_eval_partition.txt": [
-            f"{name} {part}" for name, part in zip(NAMES, "000011222", strict=True)
-        ],
+        "Eval/list_eval_partition.txt": [f"{name} {part}" for name, part in zip(NAMES, "000011222", strict=True)],
     }
     for name, lines in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

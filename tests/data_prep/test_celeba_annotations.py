@@ -15,9 +15,7 @@ NAMES = [f"{number:06d}.jpg" for number in range(1, 7)]
 def anno(tmp_path: Path) -> Path:
     """Three well-formed annotation files of six images, written as the release writes them."""
     values = np.where(np.random.default_rng(0).random((len(NAMES), len(ATTRIBUTES))) < 0.5, -1, 1)
-    rows = [
-        "".join([name, *(f" {value:2d}" for value in row)]) for name, row in zip(NAMES, values, strict=True)
-    ]
+    rows = ["".join([name, *(f" {value:2d}" for value in row)]) for name, row in zip(NAMES, values, strict=True)]
     folder = tmp_path / "Anno"
     folder.mkdir()
     write(folder / "list_attr_celeba.txt", [str(len(NAMES)), " ".join(ATTRIBUTES) + " ", *rows])

@@ -73,9 +73,7 @@ LABELS = {"bool": Value("bool"), "class": ClassLabel(names=["absent", "present"]
 
 @pytest.mark.parametrize("kind", LABELS)
 def test_every_way_to_store_a_label_gives_the_same_columns(tmp_path, kind):
-    faces = load(
-        hub_id=write(tmp_path / "hub", columns(kind), LABELS[kind]), split="paper", expected=EXPECTED
-    )
+    faces = load(hub_id=write(tmp_path / "hub", columns(kind), LABELS[kind]), split="paper", expected=EXPECTED)
     assert faces.splits["train"].features == face_features()
     assert np.array_equal(attribute_matrix(faces.splits["test"]), TRUTH.attributes[6:])
 

@@ -36,9 +36,7 @@ def test_good_images_are_all_kept(faces):
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.95])
 def test_an_image_cut_short_anywhere_is_named(faces, tmp_path, name, share):
     cut(tmp_path / name, share)
-    with pytest.raises(
-        ValueError, match=f"1 of 5 images cannot be decoded, first {name} .*on_bad_image='skip'"
-    ):
+    with pytest.raises(ValueError, match=f"1 of 5 images cannot be decoded, first {name} .*on_bad_image='skip'"):
         check_images(faces)
 
 

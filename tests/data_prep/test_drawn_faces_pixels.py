@@ -28,10 +28,7 @@ def without_and_with(attribute, **options):
 @pytest.mark.parametrize("difficulty", [0.0, 1.0])
 def test_every_attribute_changes_the_pixels(attribute, difficulty):
     """At least 20 of the 4,096 pixels change by 10 of 255 steps, on average over six pictures."""
-    most = [
-        np.sort(without_and_with(attribute, number=n, difficulty=difficulty), axis=None)[-20]
-        for n in range(6)
-    ]
+    most = [np.sort(without_and_with(attribute, number=n, difficulty=difficulty), axis=None)[-20] for n in range(6)]
     assert np.mean(most) > 10
 
 

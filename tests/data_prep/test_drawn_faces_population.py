@@ -130,9 +130,7 @@ def test_identity_shares_are_the_likeness_between_pictures_of_one_person():
     identity = np.repeat(np.arange(8_000), 6)
     person = rng.standard_normal((8_000, 2))[identity]
     latent = np.sqrt([0.9, 0.2]) * person + np.sqrt([0.1, 0.8]) * rng.standard_normal(person.shape)
-    assert statistics.summarise(latent > 0.5, identity)["identity_shares"] == pytest.approx(
-        [0.9, 0.2], abs=0.03
-    )
+    assert statistics.summarise(latent > 0.5, identity)["identity_shares"] == pytest.approx([0.9, 0.2], abs=0.03)
 
 
 def test_annotations_with_another_header_are_refused(tmp_path):
@@ -153,6 +151,4 @@ def test_the_packaged_figures_cover_40_attributes_and_name_their_source():
 def test_the_packaged_figures_are_those_of_the_real_annotations(tmp_path):
     annotations = Path(os.environ["RETRIEVAL_REAL_DATA"]) / "celeba" / "Anno"
     statistics.write(annotations, tmp_path / "again.json")
-    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(
-        statistics.STATISTICS_FILE.read_text()
-    )
+    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(statistics.STATISTICS_FILE.read_text())

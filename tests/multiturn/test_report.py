@@ -1,0 +1,160 @@
+import json
+
+import pytest
+import torch
+
+from multiturn.evaluation import difference, harm_rate, per_turn, tie_warnings
+from multiturn.gallery import Gallery
+from multiturn.ranks import Ranks
+from multiturn.report.tables import (
+    chance,
+    comparison_table,
+    markdown_table,
+    number,
+    paper_table_1,
+    per_turn_table,
+    protocol_line,
+)
+from multiturn.settings import EvaluationSettings
+from multiturn.trial import Outcome, Trial
+
+SIZE, SESSIONS, TURNS = 300, 40, 5
+SETTINGS = EvaluationSettings(resamples=20)
+HISTORY = [{"epoch": 1.0, "loss": 2.0, "percentile": 0.7}, {"epoch": 2.0, "loss": 1.0, "percentile": 0.8}]
+
+
+class Silent:
+    """Stands where a retriever and a user are asked for: the outcomes here are made up, nobody plays."""
+
+    def start(self, *_: object) -> None:
+        return None
+
+    update = score = reply = start
+
+
+def outcome(name: str, worst: list[int], tied: int = 0) -> Outcome:
+    """Random ranks: at each turn somewhere between 1 and `worst`, with `tied` candidates behind."""
+    generator = torch.Generator().manual_seed(len(name))
+    draws = torch.rand(SESSIONS, len(worst), generator=generator)
+    best = 1 + (draws * (torch.tensor(worst) - tied)).long()
+    gallery = Gallery(tuple(f"{i:06d}.jpg" for i in range(SIZE)), torch.zeros(SIZE, 1), "made up", "test split")
+    trial = Trial(name, Silent(), gallery, Silent(), torch.arange(SESSIONS), len(worst) - 1)  # pyright: ignore
+    shown = torch.zeros(SESSIONS, len(worst), 1, dtype=torch.long)
+    return Outcome(trial, Ranks(best, best + tied, SIZE), shown, {"loss": draws.double()})
+
+
+def made_up_metrics() -> dict:
+    model = outcome("GRU", [290, 150, 80, 40, 20, 10])
+    control = outcome("GRU without feedback", [290] * 6)
+    baseline = outcome("counting matches", [290, 60], tied=30)
+    rows = per_turn(model, SETTINGS)
+    bare = [{k: v for k, v in row.items() if k != "loss"} for row in per_turn(baseline, SETTINGS)]
+    return {
+        "task": "celeba-feedback",
+        "model": "GRU",
+        "data": "drawn faces (not photographs), seed 0",
+        "gallery": {"size": SIZE, "source": "test split", "fingerprint": "made up"},
+        "sessions": SESSIONS,
+        "protocol": {
+            "turns": TURNS, "page_size": 1, "seen": "keep", "tie": "expected", "confidence": 0.95,
+            "masked": [0.5, 0.3],
+        },
+        "before_feedback": rows[0],
+        "per_turn": rows[1:],
+        "others": [
+            {"name": "GRU without feedback", "role": "control", "per_turn": per_turn(control, SETTINGS)[1:]},
+            {"name": "counting matches", "role": "baseline", "per_turn": bare[1:]},
+        ],
+        "harm_rate": harm_rate(model, control),
+        "comparisons": [difference(model, baseline, "percentile", TURNS, 1, SETTINGS)],
+        "warnings": tie_warnings("counting matches", bare[1:]),
+        "command": "train.py --task celeba-feedback",
+        "created": "2025-01-02T03:04:05+00:00",
+        "versions": {"torch": "2.11.0"},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared() -> dict:
+    return made_up_metrics()
+
+
+@pytest.fixture
+def metrics(shared: dict) -> dict:
+    return json.loads(json.dumps(shared))
+
+
+def test_every_turn_of_the_model_is_a_row_with_its_numbers(metrics):
+    header, *body = per_turn_table(metrics)
+    at = {name: header.index(name) for name in ("Turn", "Percentile, %", "R@10, %", "Mean rank")}
+    for turn, row in zip([metrics["before_feedback"], *metrics["per_turn"]], body, strict=False):
+        assert row[at["Turn"]] == str(turn["turn"])
+        low, high = turn["interval"]["percentile"]
+        assert row[at["Percentile, %"]] == (f"{100 * turn['percentile']:.2f} [{100 * low:.2f}, {100 * high:.2f}]")
+        assert row[at["R@10, %"]].startswith(f"{100 * turn['R@10']:.2f} [")
+        assert row[at["Mean rank"]].startswith(f"{turn['mean_rank']:.1f} [")
+
+
+def test_the_control_and_the_baseline_stand_below_the_model(metrics):
+    table = per_turn_table(metrics)
+    assert [row[0] for row in table[-2:]] == ["GRU without feedback (control)", "counting matches (baseline)"]
+    assert len({len(row) for row in table}) == 1
+
+
+def test_a_measure_that_a_baseline_lacks_is_a_dash(metrics):
+    table = per_turn_table(metrics)
+    assert table[-1][table[0].index("Loss")] == "–"
+
+
+def test_the_share_of_harmed_sessions_stands_at_each_turn(metrics):
+    column = [row[-1] for row in per_turn_table(metrics)]
+    shares = [f"{100 * share:.2f}" for share in metrics["harm_rate"]]
+    assert column == ["Harmed, %", "–", *shares, "–", "–"]
+
+
+def test_bounds_are_printed_where_the_rule_for_ties_matters(metrics):
+    table = per_turn_table(metrics)
+    row = metrics["others"][1]["per_turn"][-1]
+    worst, best = (f"{100 * end:.2f}" for end in row["ties"]["percentile"])
+    assert table[-1][2].endswith(f"(ties {worst}–{best})")
+    assert not any("ties" in text for text in table[1])
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["drawn", "300 candidates", "By chance: percentile 50.00 %, R@1 0.33 %", "mean rank 150.5",
+     "expected rank", "keep (shown candidates stay in the ranking)", "95 % bootstrap intervals",
+     "masked: 0.5, 0.3"],
+)  # fmt: skip
+def test_the_line_under_the_table_states(metrics, words):
+    assert words in protocol_line(metrics)
+
+
+def test_chance_is_what_random_ranks_reach(metrics):
+    ranks = torch.arange(1, SIZE + 1)[:, None]
+    everyone = Outcome(outcome("any", [2]).trial, Ranks(ranks, ranks, SIZE), ranks[:, :, None], {})
+    row = per_turn(everyone, SETTINGS)[0]
+    assert chance(metrics) == pytest.approx({name: row[name] for name in chance(metrics)})
+
+
+def test_the_papers_first_table_gives_the_ends_of_the_tied_block(metrics):
+    header, baseline, model = paper_table_1(metrics)
+    assert header[1:4] == ["Upper bound, %", "Lower bound, %", "Expectation, %"]
+    assert float(baseline[1]) > float(baseline[3].split()[0]) > float(baseline[2])
+    assert model[1:3] == ["N/A", "N/A"]
+    assert model[3].startswith(number("percentile", metrics["per_turn"][-1]["percentile"]))
+
+
+@pytest.mark.parametrize(
+    "metric, gap, interval, reading",
+    [("R@1", 0.02, [0.01, 0.03], "better"), ("R@1", -0.02, [-0.03, -0.01], "worse"),
+     ("rank", -4.0, [-5.0, -3.0], "better"), ("R@1", 0.02, [-0.01, 0.05], "no difference shown")],
+)  # fmt: skip
+def test_a_difference_is_read_by_its_interval(metrics, metric, gap, interval, reading):
+    metrics["comparisons"][0] |= {"metric": metric, "difference": gap, "interval": interval}
+    assert comparison_table(metrics)[1][-1] == reading
+
+
+def test_markdown_keeps_its_columns_whatever_a_name_holds():
+    line = markdown_table([["Method", "R@1, %"], ["a|b\nc", "1"]]).splitlines()[-1]
+    assert line == r"| a\|b c | 1 |"

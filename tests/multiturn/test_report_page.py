@@ -1,0 +1,162 @@
+import base64
+import json
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from multiturn.report.figures import report_figures
+from multiturn.report.page import report_run, write_report
+from multiturn.report.tables import html_table, markdown_table, per_turn_table, protocol_line
+from tests.multiturn.test_report import HISTORY, made_up_metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = "task: celeba-feedback\nseed: 0\n"
+
+
+@pytest.fixture(scope="module")
+def shared() -> dict:
+    return made_up_metrics()
+
+
+@pytest.fixture
+def metrics(shared: dict) -> dict:
+    return json.loads(json.dumps(shared))
+
+
+def write_run(folder: Path, metrics: dict) -> Path:
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "history.json").write_text(json.dumps(HISTORY))
+    (folder / "config.yaml").write_text(CONFIG)
+    (folder / "pictures").mkdir()
+    Image.new("RGB", (20, 10)).save(folder / "pictures" / "some_faces.png")
+    return folder
+
+
+@pytest.fixture
+def run(metrics: dict, tmp_path: Path) -> Path:
+    return write_run(tmp_path, metrics)
+
+
+@pytest.fixture(scope="module")
+def page(shared: dict, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = write_run(tmp_path_factory.mktemp("run"), shared)
+    report_run(folder)
+    return (folder / "report.html").read_text()
+
+
+class Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+def test_html_escapes_what_a_name_holds():
+    page = html_table([["<b>", "R@1, %"], ["<script>", "1 [0, <i>]"]], "<u>", '"<s>')
+    assert not {tag for tag, _ in Tags(page).seen} & {"b", "script", "i", "u", "s"}
+
+
+def test_the_page_is_one_file_that_asks_nothing_of_the_network(page):
+    tags = Tags(page).seen
+    assert not {tag for tag, _ in tags} & {"script", "link", "iframe", "object", "base"}
+    addresses = [attributes[key] for _, attributes in tags for key in ("src", "href") if key in attributes]
+    assert len(addresses) == 6
+    for address in addresses:
+        assert base64.b64decode(re.sub(r"^data:image/(png|svg\+xml);base64,", "", address or ""), validate=True)
+    assert "url(" not in page
+
+
+def test_every_image_of_the_page_has_words(page):
+    images = [attributes for tag, attributes in Tags(page).seen if tag == "img"]
+    assert all(image["alt"] for image in images)
+    assert images[-1]["alt"] == "Some faces"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["drawn faces (not photographs)", "stands at percentile", "by the rule for ties", "did harm",
+     "train.py --task celeba-feedback", "seed: 0", "2.11.0", "counting matches (baseline)"],
+)  # fmt: skip
+def test_the_page_says(page, words):
+    assert words in page
+
+
+def test_nothing_in_the_page_can_smuggle_a_script(metrics, tmp_path):
+    bad = "<script>alert(1)</script>"
+    metrics |= {"task": bad, "data": bad, "command": bad, "warnings": [bad], "versions": {bad: bad}}
+    metrics["others"][0]["name"] = metrics["gallery"]["source"] = metrics["protocol"]["masked"] = bad
+    page = write_report(tmp_path, metrics, {}, {}, bad).read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 8
+
+
+def test_an_evaluation_without_others_and_measures_makes_a_page(metrics, tmp_path):
+    metrics |= {"others": [], "harm_rate": [], "comparisons": [], "warnings": []}
+    for row in [metrics["before_feedback"], *metrics["per_turn"]]:
+        del row["loss"]
+    page = write_report(tmp_path, metrics, report_figures(metrics, [], tmp_path), {}, CONFIG).read_text()
+    assert "Read with care" not in page
+    assert "Loss" not in page
+
+
+def test_a_file_that_is_no_image_is_refused(metrics, tmp_path):
+    with pytest.raises(ValueError, match=r"notes\.txt is no image"):
+        write_report(tmp_path, metrics, {"notes": tmp_path / "notes.txt"}, {}, CONFIG)
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "config.yaml"])
+def test_a_run_without_a_file_is_named(run, name):
+    (run / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        report_run(run)
+
+
+@pytest.mark.slow
+def test_a_run_that_never_trained_has_a_page(run):
+    (run / "history.json").unlink()
+    report_run(run)
+    assert not (run / "figures" / "training.svg").exists()
+
+
+def test_metrics_that_lack_a_part_name_it(run, metrics):
+    del metrics["harm_rate"], metrics["created"]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(ValueError, match="lacks harm_rate, created"):
+        report_run(run)
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "eval.report", *arguments]
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+
+
+def test_help_shows_examples_and_answers_at_once():
+    start = time.perf_counter()
+    answer = program("--help")
+    assert "python -m eval.report runs/demo" in answer.stdout
+    assert time.perf_counter() - start < 3  # alone it takes 0.2 s; torch alone would take longer than that
+
+
+@pytest.mark.slow
+def test_a_missing_folder_is_one_line_and_exit_status_1():
+    answer = program("no-such-run")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("error: no folder no-such-run")
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.slow
+def test_the_program_prints_the_table_and_writes_the_page(run, metrics):
+    answer = program(str(run))
+    assert answer.stdout.strip() == markdown_table(per_turn_table(metrics), protocol_line(metrics))
+    assert (run / "report.html").is_file()

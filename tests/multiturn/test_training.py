@@ -1,0 +1,301 @@
+"""Claims about training: it learns, resumes to the last bit, and ends with the best epoch's weights."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.data import Dataset
+
+from multiturn.settings import TrainingSettings
+from multiturn.training import fit, load_weights, newest_checkpoint, save_weights
+
+POINTS = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+TRUTH = torch.tensor([1.0, -2.0, 0.5])
+
+
+class Points(Dataset):
+    def __init__(self, count: int = 50) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, row: int) -> tuple[int, torch.Tensor]:
+        return row, POINTS[row]
+
+
+class Line(nn.Module):
+    """Fits a plane, with dropout, so that random state matters too."""
+
+    def __init__(self, bad_epoch: int = -1) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.weight, self.drop, self.bad_epoch = nn.Linear(3, 1), nn.Dropout(0.1), bad_epoch
+        self.seen: list[list[int]] = []
+
+    def forward(self, batch, epoch: int):
+        rows, points = batch
+        self.seen.append(rows.tolist())
+        loss = (self.weight(self.drop(points))[:, 0] - points @ TRUTH).square().mean()
+        return loss * math.nan if epoch == self.bad_epoch else loss
+
+
+def error(module: nn.Module) -> dict[str, float]:
+    assert isinstance(module, Line)
+    with torch.no_grad():
+        return {"score": -float((module.weight(POINTS)[:, 0] - POINTS @ TRUTH).square().mean())}
+
+
+def train(output: Path, epochs: int, resume: bool = False, validate=error, module=None, **changes):
+    module = module or Line()
+    settings = TrainingSettings(**{"epochs": epochs, "batch_size": 8, "learning_rate": 0.05} | changes)
+    return module, fit(module, Points(), settings, validate, "score", output, seed=3, resume=resume)
+
+
+def weights(module: nn.Module) -> list[torch.Tensor]:
+    return [value.clone() for value in module.state_dict().values()]
+
+
+def equal(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def test_it_learns(tmp_path: Path):
+    module, progress = train(tmp_path, 10)
+    losses = [epoch["loss"] for epoch in progress.history]
+    assert losses[-1] < 0.5 * losses[0]
+    assert progress.best == max(epoch["score"] for epoch in progress.history)
+    assert json.loads((tmp_path / "history.json").read_text()) == progress.history
+    assert not module.training
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize("decay", [False, True])
+def test_training_resumed_after_k_epochs_equals_uninterrupted_training_to_the_last_bit(tmp_path: Path, stop, decay):
+    class Stop(Exception):
+        pass
+
+    finished: list[dict[str, float]] = []
+
+    def stops(module: nn.Module) -> dict[str, float]:
+        if len(finished) == stop:
+            raise Stop
+        finished.append(error(module))
+        return finished[-1]
+
+    changes = {"decay": decay, "gradient_norm": 1.0}
+    whole, uninterrupted = train(tmp_path / "whole", 4, **changes)
+    with pytest.raises(Stop):
+        train(tmp_path / "parts", 4, validate=stops, **changes)
+    torch.manual_seed(99)
+    resumed, progress = train(tmp_path / "parts", 4, resume=True, **changes)
+    assert progress.history == uninterrupted.history
+    assert equal(whole, resumed)
+
+
+def test_the_order_of_examples_depends_on_the_seed_and_the_epoch_alone(tmp_path: Path):
+    whole, _ = train(tmp_path / "whole", 3)
+    train(tmp_path / "parts", 2)
+    resumed, _ = train(tmp_path / "parts", 3, resume=True)
+    assert resumed.seen == whole.seen[-6:]
+    epochs = [[row for batch in whole.seen[first : first + 6] for row in batch] for first in (0, 6, 12)]
+    assert all(len(set(epoch)) == 48 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_resuming_finished_training_changes_nothing_and_ends_in_evaluation_mode(tmp_path: Path):
+    first, _ = train(tmp_path, 2)
+    again, progress = train(tmp_path, 2, resume=True)
+    assert equal(first, again)
+    assert again.seen == []
+    assert progress.epoch == 2
+    assert not again.training
+
+
+def test_resuming_with_nothing_there_starts_afresh(tmp_path: Path):
+    fresh, _ = train(tmp_path / "a", 2)
+    resumed, _ = train(tmp_path / "b", 2, resume=True)
+    assert equal(fresh, resumed)
+
+
+def test_starting_afresh_forgets_the_old_checkpoints(tmp_path: Path):
+    train(tmp_path, 4)
+    train(tmp_path, 1)
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "epoch-0001"
+
+
+def test_the_weights_of_the_best_epoch_remain(tmp_path: Path):
+    snapshots = []
+
+    def worse_and_worse(module: nn.Module) -> dict[str, float]:
+        snapshots.append(weights(module))
+        return {"score": [0.0, 2.0, 1.0, 2.0][len(snapshots) - 1]}
+
+    module, progress = train(tmp_path, 4, validate=worse_and_worse)
+    assert progress.best == 2
+    assert all(torch.equal(a, b) for a, b in zip(weights(module), snapshots[1], strict=True))
+    assert not torch.equal(snapshots[1][0], snapshots[3][0])
+    assert torch.equal(load_file(tmp_path / "best.safetensors")["weight.weight"], snapshots[1][0])
+
+
+def test_the_best_epoch_before_a_break_remains_the_best_after_it(tmp_path: Path):
+    first, _ = train(tmp_path, 1, validate=lambda module: {"score": 5.0})
+    second, progress = train(tmp_path, 3, resume=True, validate=lambda module: {"score": 1.0})
+    assert progress.best == 5
+    assert equal(first, second)
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path: Path):
+    train(tmp_path, 4, keep=2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["epoch-0003", "epoch-0004"]
+
+
+@pytest.mark.parametrize("whole_epochs", [0, 1])
+def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path, whole_epochs):
+    if whole_epochs:
+        train(tmp_path, whole_epochs)
+    partial = tmp_path / "checkpoints" / f".epoch-{whole_epochs + 1:04d}.partial"
+    partial.mkdir(parents=True)
+    (partial / "model.safetensors").write_bytes(b"half")
+    resumed, _ = train(tmp_path, 2, resume=True)
+    whole, _ = train(tmp_path / "whole", 2)
+    assert equal(resumed, whole)
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"batch of 51 .* larger than the 50 training examples; lower batch_size"):
+        train(tmp_path, 1, batch_size=51)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_epoch(tmp_path: Path):
+    with pytest.raises(ValueError, match="loss is nan in epoch 2; lower learning_rate"):
+        train(tmp_path, 4, module=Line(bad_epoch=1))
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "epoch-0001"
+
+
+def test_a_validation_value_that_is_not_finite_stops_training(tmp_path: Path):
+    with pytest.raises(ValueError, match="validation value score is nan after epoch 1"):
+        train(tmp_path, 2, validate=lambda module: {"score": math.nan})
+
+
+def test_frozen_weights_stay(tmp_path: Path):
+    module = Line()
+    module.weight.bias.requires_grad_(False)
+    before = module.weight.bias.clone()
+    train(tmp_path, 2, module=module)
+    assert torch.equal(module.weight.bias, before)
+
+
+def test_weights_of_another_module_are_refused_and_the_difference_named(tmp_path: Path):
+    save_weights(nn.Linear(3, 2), tmp_path / "w")
+    with pytest.raises(ValueError, match="does not fit this model"):
+        load_weights(nn.Linear(4, 2), tmp_path / "w")
+    with pytest.raises(ValueError, match=r"weight\.bias"):
+        load_weights(Line(), tmp_path / "w")
+    save_file({"weight": torch.zeros(2, 3)}, tmp_path / "w")
+    with pytest.raises(ValueError, match="bias"):
+        load_weights(nn.Linear(3, 2), tmp_path / "w")
+
+
+def test_damaged_weights_are_refused(tmp_path: Path):
+    (tmp_path / "w").write_bytes(b"\0" * 50)
+    with pytest.raises(ValueError, match="does not fit this model"):
+        load_weights(Line(), tmp_path / "w")
+    with pytest.raises(FileNotFoundError, match="no weights at"):
+        load_weights(Line(), tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("epochs", 0), ("batch_size", 0), ("keep", 0), ("workers", -1), ("gradient_norm", -1.0), ("learning_rate", 0.0)],
+)
+def test_a_setting_out_of_range_is_named(setting, value):
+    with pytest.raises(ValueError, match=setting):
+        TrainingSettings(**{setting: value})
+
+
+# The same module and data again, as a program that is killed or started in several processes.
+PROGRAM = """
+import sys, time, torch
+from pathlib import Path
+from torch import nn
+from accelerate import PartialState
+from multiturn.settings import TrainingSettings
+from multiturn.training import fit
+
+class Line(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(5)
+        self.weight, self.drop = nn.Linear(3, 1), nn.Dropout(0.1)
+    def forward(self, batch, epoch):
+        return (self.weight(self.drop(batch))[:, 0] - batch @ torch.tensor([1.0, -2.0, 0.5])).square().mean()
+
+def validate(module):
+    validate.calls += 1
+    print("epoch", validate.calls, flush=True)
+    time.sleep(float(sys.argv[3]))
+    return {"score": float(validate.calls)}
+
+validate.calls = 0
+points = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+module = Line()
+output = Path(sys.argv[1])
+settings = TrainingSettings(int(sys.argv[2]), 8, 0.05)
+fit(module, list(points), settings, validate, "score", output, 3, "resume" in sys.argv)
+torch.save(module.state_dict(), output / f"final-{PartialState().process_index}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_training_that_is_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    whole = [sys.executable, str(program), str(tmp_path / "whole"), "6", "0"]
+    subprocess.check_call(whole, cwd=Path.cwd(), env=environment(), stdout=subprocess.DEVNULL)
+    killed = [sys.executable, str(program), str(tmp_path / "killed"), "6", "0.02"]
+    for after in (2, 1):
+        victim = subprocess.Popen([*killed, "resume"], stdout=subprocess.PIPE, text=True, env=environment())
+        assert victim.stdout is not None
+        for line in victim.stdout:
+            if line.startswith(f"epoch {after}"):
+                break
+        time.sleep(0.01 * after)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        victim.stdout.close()
+    subprocess.check_call([*killed, "resume"], env=environment(), stdout=subprocess.DEVNULL)
+    finals = [torch.load(tmp_path / name / "final-0.pt") for name in ("whole", "killed")]
+    assert all(torch.equal(finals[0][name], finals[1][name]) for name in finals[0])
+    histories = [json.loads((tmp_path / name / "history.json").read_text()) for name in ("whole", "killed")]
+    assert [epoch["loss"] for epoch in histories[0]] == [epoch["loss"] for epoch in histories[1]]
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_equal_weights_that_no_one_process_reaches_alone(tmp_path: Path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    # `accelerate launch --cpu` starts one process whatever it is told; torchrun is what it calls for several.
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launch, str(program), str(tmp_path / "run"), "2", "0"]
+    subprocess.check_call(command, env=environment() | {"ACCELERATE_USE_CPU": "true"}, timeout=120)
+    finals = [torch.load(tmp_path / "run" / f"final-{process}.pt") for process in (0, 1)]
+    assert all(torch.equal(finals[0][name], finals[1][name]) for name in finals[0])
+    assert len(json.loads((tmp_path / "run" / "history.json").read_text())) == 2
+    alone = [sys.executable, str(program), str(tmp_path / "alone"), "2", "0"]
+    subprocess.check_call(alone, env=environment(), stdout=subprocess.DEVNULL)
+    assert not torch.equal(torch.load(tmp_path / "alone" / "final-0.pt")["weight.weight"], finals[0]["weight.weight"])
+
+
+def environment() -> dict[str, str]:
+    """This one, with the packages importable and one thread a process."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,209 @@
+"""The programs as users call them: train.py, eval.evaluate, eval.ablate, eval.report, on a few drawn faces."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from facefb.retriever import FeedbackRetriever
+from multiturn.gallery import Gallery
+from multiturn.session import Session
+from multiturn.transcript import read_transcript
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = [
+    *("--task", "celeba-feedback", "--faces.count", "160", "--faces.size", "32", "--faces.validation_share", "0.2"),
+    *("--features.height", "32", "--features.width", "32", "--features.channels", "[8,8,8,16]"),
+    *("--features.training.epochs", "1", "--features.training.batch_size", "32", "--training.batch_size", "32"),
+    *("--evaluation.resamples", "50"),
+]
+TURNS = 5
+
+
+def program(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run Python on arguments, from the root of the checkout."""
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    if check:
+        assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def train(output: Path, *more: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return program("train.py", *SMALL, "--output_dir", str(output), *more, check=check)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs, never interrupted."""
+    output = tmp_path_factory.mktemp("run") / "whole"
+    train(output, "--training.epochs", "2")
+    return output
+
+
+@pytest.mark.slow
+def test_a_run_leaves_everything_that_the_readme_names(trained: Path):
+    names = {"config.yaml", "config.json", "model.safetensors", "transcript.jsonl", "metrics.json", "history.json"}
+    folders = {"encoder", "figures", "pictures", "galleries", "checkpoints"}
+    assert names | folders | {"report.html"} <= {path.name for path in trained.iterdir()}
+    assert not list(trained.rglob("*.partial"))
+
+
+@pytest.mark.slow
+def test_metrics_have_one_entry_a_turn_with_metric_names_as_keys(trained: Path):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert [row["turn"] for row in metrics["per_turn"]] == list(range(1, TURNS + 1))
+    wanted = {"percentile", "percentile_of_n", "R@1", "R@5", "R@10", "R@100", "mean_rank", "median_rank"}
+    for row in metrics["per_turn"]:
+        assert wanted | {"loss", "matching_attributes"} <= row.keys()
+        assert all(row["interval"][name][0] <= row[name] <= row["interval"][name][1] for name in wanted)
+    assert {other["role"] for other in metrics["others"]} == {"control", "baseline", "reference"}
+    assert len(metrics["harm_rate"]) == TURNS
+    assert "drawn" in metrics["data"]
+
+
+@pytest.mark.slow
+def test_metrics_can_be_computed_from_the_transcript(trained: Path):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    transcript = read_transcript(trained / "transcript.jsonl")
+    assert transcript.torn == ""
+    ranks = [sum(row["rank"]) / 2 for row in transcript.rows if row["turn"] == TURNS]
+    size = metrics["gallery"]["size"]
+    assert len(ranks) == metrics["sessions"] == size
+    percentile = sum((size - rank) / (size - 1) for rank in ranks) / len(ranks)
+    assert percentile == pytest.approx(metrics["per_turn"][-1]["percentile"])
+
+
+@pytest.mark.slow
+def test_a_checkpoint_and_its_gallery_load_and_show_a_page(trained: Path):
+    retriever = FeedbackRetriever.from_pretrained(str(trained))
+    path = trained / "galleries" / "test.safetensors"
+    page = Session(retriever, Gallery.load(path, retriever.fingerprint), torch.tensor([0]), page_size=5).show()
+    assert page.shown.shape == (1, 5)
+
+
+@pytest.mark.slow
+def test_training_stopped_with_kill_9_and_resumed_ends_with_the_same_weights(trained: Path, tmp_path: Path):
+    output = tmp_path / "killed"
+    command = [sys.executable, "train.py", *SMALL, "--output_dir", str(output), "--training.epochs", "2"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 240
+        while not list((output / "checkpoints").glob("epoch-0001")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    train(output, "--training.epochs", "2", "--resume")
+    whole, resumed = (load_file(folder / "model.safetensors") for folder in (trained, output))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    first, second = (json.loads((folder / "history.json").read_text()) for folder in (trained, output))
+    assert first == second
+
+
+@pytest.mark.slow
+def test_an_output_folder_with_results_is_not_overwritten(trained: Path):
+    before = (trained / "metrics.json").read_text()
+    refused = train(trained, check=False)
+    assert refused.returncode != 0
+    assert "already holds results" in refused.stderr and "--resume" in refused.stderr
+    assert (trained / "metrics.json").read_text() == before
+
+
+@pytest.mark.slow
+def test_evaluating_a_checkpoint_again_gives_the_same_numbers(trained: Path, tmp_path: Path):
+    program("-m", "eval.evaluate", "--checkpoint", str(trained), "--output_dir", str(tmp_path / "again"))
+    first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, tmp_path / "again"))
+    assert first["per_turn"] == again["per_turn"]
+    assert first["others"] == again["others"]
+
+
+@pytest.mark.slow
+def test_the_ablation_makes_all_tables_and_figures_and_goes_on_where_it_stopped(tmp_path: Path):
+    arguments = ["-m", "eval.ablate", *SMALL, "--training.epochs", "1", "--output_dir", str(tmp_path)]
+    program(*arguments)
+    tables = json.loads((tmp_path / "ablation.json").read_text())
+    assert [table["title"].split(":")[0] for table in tables] == ["Table 1", "Table 2", "Table 3", "Figure 4"]
+    assert len(tables[1]["table"]) == 5 and len(tables[2]["table"]) == 4 and len(tables[3]["table"]) == 4
+    assert {"figure-4-percentile.svg", "figure-5-loss.png"} <= {path.name for path in tmp_path.iterdir()}
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.json")}
+    assert "finished before" in program(*arguments).stdout
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.json")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--training.batch_size", "4000"], "is larger than"),
+        (["--faces.root", "no-such-folder"], "no-such-folder"),
+        (["--features.checkpoint", "no-such-folder"], "no-such-folder"),
+    ],
+)
+def test_what_cannot_work_ends_with_one_clear_line(tmp_path: Path, arguments: list[str], said: str):
+    refused = train(tmp_path / "run", *arguments, check=False)
+    assert refused.returncode == 1
+    last = refused.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") and said in last
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--task", "celeba-feedbak"], "did you mean celeba-feedback?"),
+        (["--task", "celeba-feedback", "--gru.margn", "1"], "did you mean --gru.margin?"),
+        (["--task", "celeba-feedback", "--gru.margin", "wide"], "wide"),
+        (["--task", "celeba-feedback", "--gru.margin", "-1"], "margin must be at least 0, not -1"),
+        (["--task", "celeba-feedback", "--evaluation.turns", "0"], "turns must be at least 1, not 0"),
+        (["--task", "celeba-feedback", "--faces.split", "half"], "half"),
+        (["--task", "celeba-feedback", "--training.epochs", "1.5"], "1.5"),
+        ([], "--task"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_at_once_and_with_the_remedy(arguments: list[str], said: str):
+    start = time.perf_counter()
+    refused = program("train.py", *arguments, check=False)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert time.perf_counter() - start < 3  # an import of torch alone takes longer on a busy machine
+
+
+def test_a_wrong_key_in_a_file_is_answered_with_the_right_one(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("features:\n  training:\n    epocs: 3\n")
+    refused = program("train.py", "--task", "celeba-feedback", "--config", str(path), check=False)
+    assert refused.returncode == 2
+    assert "did you mean --features.training.epochs?" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["train.py", "-m eval.evaluate", "-m eval.ablate", "-m eval.report"])
+def test_help_shows_examples_and_loads_nothing_heavy(name: str):
+    shown = program("-X", "importtime", *name.split(), "--help")
+    assert "examples:" in shown.stdout
+    heavy = re.findall(r"\| +(torch|datasets|transformers|timm|faiss|matplotlib)$", shown.stderr, re.MULTILINE)
+    assert heavy == []
+
+
+def test_the_printed_configuration_is_one_that_can_be_given_back(tmp_path: Path):
+    printed = program("train.py", "--task", "celeba-feedback", "--gru.margin", "1.5", "--print_config").stdout
+    path = tmp_path / "config.yaml"
+    path.write_text(printed)
+    assert program("train.py", "--config", str(path), "--print_config").stdout == printed
+    assert yaml.safe_load(printed)["gru"]["margin"] == 1.5
+
+
+def test_every_task_file_names_settings_that_exist():
+    for path in (ROOT / "configs").glob("*.yaml"):
+        assert program("train.py", "--task", path.stem, "--print_config").returncode == 0
+
+
+def test_presets_of_a_task_are_understood():
+    for path in (ROOT / "configs").glob("*/*.yaml"):
+        program("train.py", "--task", path.parent.name, "--config", str(path), "--print_config")
