@@ -36,6 +36,7 @@ class FaceFeatures:
         self._batch_size, self._device = batch_size, device
         self._made: dict[str, Gallery] = {}
         self._standard: Standardised | None = None
+        self._standardised = False
 
     @property
     def dim(self) -> int:
@@ -49,6 +50,7 @@ class FaceFeatures:
 
     def standardise(self, path: Path) -> None:
         """Standardise all features by the statistics in `path`, or by those of the training faces, kept in `path`."""
+        self._standardised = True
         if path.is_file():
             self._standard = Standardised.load(self._encoder, path)
         else:
@@ -57,7 +59,7 @@ class FaceFeatures:
                 self._standard.save(path)
 
     def gallery(self, part: str) -> Gallery:
-        """Features of the faces in 'train', 'validation' or 'test'.
+        """Features of the faces in 'train', 'validation' or 'test'; also kept as PART.safetensors in the folder.
 
         Raises:
             ValueError: a feature is not finite; the image is named.
@@ -67,6 +69,8 @@ class FaceFeatures:
             if self._standard is not None:
                 vectors = self._standard.apply(gallery.vectors)
                 gallery = Gallery(gallery.ids, vectors, self._standard.fingerprint, gallery.source)
+                if PartialState().is_main_process:
+                    gallery.save(self._folder / f"{part}.safetensors")
             self._made[part] = gallery.to(self._device)
         return self._made[part]
 
@@ -80,7 +84,8 @@ class FaceFeatures:
         return Gallery(raw.ids, logits.to(self._device), f"{raw.fingerprint}-logits", raw.source)
 
     def _raw(self, part: str) -> Gallery:
-        path, faces = self._folder / f"{part}.safetensors", getattr(self._faces, part)
+        folder = self._folder / "as-encoded" if self._standardised else self._folder
+        path, faces = folder / f"{part}.safetensors", getattr(self._faces, part)
         ids = list(faces["id"])
         if path.is_file():
             kept = Gallery.load(path)

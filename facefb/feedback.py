@@ -181,6 +181,7 @@ class AttributeFeedback:
             seen=evaluation.seen,
             opening=random_faces(seeds.opening, targets, 0, len(gallery))[:, None],
             measures=measures,
+            header={"attributes": ATTRIBUTES},
         )
 
     def _baselines(self, predictions: Gallery, faces: Dataset) -> list[tuple[Role, Trial]]:

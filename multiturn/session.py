@@ -137,6 +137,8 @@ class Session:
         self.display: Display = display or Nearest()
         self.seen: Seen = seen
         self._sessions = sessions.to(gallery.vectors.device)
+        if opening is not None and not bool(((opening >= 0) & (opening < len(gallery))).all()):
+            raise ValueError(f"an opening page holds positions 0..{len(gallery) - 1}, not {opening.tolist()}")
         self._opening = opening
         self._watched = None if watched is None else watched.to(self._sessions.device)
         self._turns: list[Turn] = []

@@ -1,7 +1,7 @@
 """One thing to be evaluated: a retriever, a gallery, a user and targets, and the playing of it; no statistics here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ class Trial:
         seen: what becomes of candidates shown before.
         opening: page of turn 0, one row a session; None lets the retriever choose.
         measures: more values of each session and turn, beside ranks: given a turn and the targets.
+        header: what a transcript's header says beside the above, such as the names of attributes.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Trial:
     seen: Seen = "keep"
     opening: Int[Tensor, "session page"] | None = None
     measures: Measures | None = None
+    header: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def transcript_header(trial: Trial) -> dict[str, object]:
         "turns": trial.turns,
         "page_size": trial.page_size,
         "seen": trial.seen,
+        **trial.header,
     }
     return header
 

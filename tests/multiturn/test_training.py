@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import Dataset
 
 from multiturn.settings import TrainingSettings
-from multiturn.training import fit, load_weights, newest_checkpoint, save_weights
+from multiturn.training import fit, load_weights, newest_checkpoint, save_pretrained, save_weights
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 POINTS = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
 TRUTH = torch.tensor([1.0, -2.0, 0.5])
 
@@ -193,6 +195,53 @@ def test_frozen_weights_stay(tmp_path: Path):
     before = module.weight.bias.clone()
     train(tmp_path, 2, module=module)
     assert torch.equal(module.weight.bias, before)
+
+
+class Named(nn.Module, PyTorchModelHubMixin):
+    """Weights with a configuration."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+
+
+def test_a_pretrained_folder_survives_an_error_while_it_is_written_again(tmp_path: Path):
+    save_pretrained(Named(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"config.json", "model.safetensors"}
+
+    class Broken(Named):
+        def save_pretrained(self, save_directory, **options):  # type: ignore[override]
+            super().save_pretrained(save_directory, **options)
+            raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        save_pretrained(Broken(), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_a_pretrained_folder_that_is_killed_while_it_is_written_always_loads(tmp_path: Path):
+    script = tmp_path / "write.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom torch import nn\n"
+        "from huggingface_hub import PyTorchModelHubMixin\nfrom multiturn.training import save_pretrained\n"
+        "class Named(nn.Module, PyTorchModelHubMixin):\n"
+        "    def __init__(self, width=4):\n        super().__init__()\n        self.layer = nn.Linear(width, width)\n"
+        "while True:\n    save_pretrained(Named(512), Path(sys.argv[1]))\n"
+    )
+    folder = tmp_path / "model"
+    save_pretrained(Named(512), folder)
+    for wait in (0.0, 0.013, 0.037, 0.061):
+        with subprocess.Popen([sys.executable, str(script), str(folder)], cwd=ROOT) as process:
+            first = (folder / "model.safetensors").stat().st_mtime_ns
+            deadline = time.monotonic() + 60
+            while (folder / "model.safetensors").stat().st_mtime_ns == first:
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.005)
+            time.sleep(wait)
+            process.kill()
+        assert Named.from_pretrained(str(folder)).layer.weight.shape == (512, 512)
 
 
 def test_weights_of_another_module_are_refused_and_the_difference_named(tmp_path: Path):
