@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 
 import yaml
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter, Namespace
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SETTINGS_CLASS = "settings_class"
 
 
+@runtime_checkable
 class TaskSettings(Protocol):
     """Settings of a task: a dataclass that loads nothing heavy until it is asked to build."""
 

@@ -44,7 +44,8 @@ class Gallery:
             if one >= next_one:
                 what = "appears twice" if one == next_one else f"comes before {next_one!r}; use Gallery.of"
                 raise ValueError(f"gallery ids are unique and ascending, but {one!r} {what}")
-        finite = torch.isfinite(self.vectors.flatten(1)).all(1)
+        # In parts: one mask of a whole gallery would take a quarter of its memory again, and more on the way.
+        finite = torch.cat([torch.isfinite(part.flatten(1)).all(1) for part in self.vectors.split(1 << 14)])
         if not bool(finite.all()):
             bad = (~finite).nonzero().flatten().tolist()
             raise ValueError(

@@ -207,3 +207,23 @@ def test_every_task_file_names_settings_that_exist():
 def test_presets_of_a_task_are_understood():
     for path in (ROOT / "configs").glob("*/*.yaml"):
         program("train.py", "--task", path.parent.name, "--config", str(path), "--print_config")
+
+
+@pytest.mark.slow
+def test_accelerate_launch_trains_with_mixed_precision(tmp_path: Path):
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--mixed_precision", "bf16"]
+    program(*launch, "train.py", *SMALL, "--training.epochs", "1", "--output_dir", str(tmp_path / "run"))
+    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["per_turn"]) == TURNS
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_retriever_and_write_one_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    halves = ["--features.training.batch_size", "16", "--training.batch_size", "16", "--training.epochs", "2"]
+    program(*launch, "train.py", *SMALL, *halves, "--output_dir", str(tmp_path / "run"))
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["sessions"] == metrics["gallery"]["size"]
+    rows = read_transcript(tmp_path / "run" / "transcript.jsonl").rows
+    assert len(rows) == (TURNS + 1) * metrics["sessions"]

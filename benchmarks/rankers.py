@@ -1,0 +1,144 @@
+"""Four ways to find nearest neighbours and ranks of targets, timed in alternation and checked in float64."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from benchmarks.reference import is_nearest, rank_bracket, squared_distances
+from multiturn.gallery import Gallery
+from multiturn.ranks import Ranks, ranks_of_targets
+from multiturn.scoring import VectorScores
+from multiturn.search import search
+
+_REST = 0.1  # seconds; another library's idle threads spin for a while and would slow the next way down
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One turn of a batch of sessions."""
+
+    gallery: Gallery
+    queries: Float[Tensor, "session dim"]
+    targets: Int[Tensor, " session"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Nearest candidates, and ranks of the targets where a way gives them."""
+
+    nearest: Int[Tensor, " session"]
+    ranks: Ranks | None
+
+
+Way = Callable[[], Answer]
+
+
+def by_search(batch: Batch) -> Answer:
+    """Ours: float32 blocks, counting, and float64 for the pairs too close to call."""
+    gallery = batch.gallery
+    found = search(VectorScores(batch.queries, gallery.vectors, gallery.norms, "l2"), 1, batch.targets)
+    return Answer(found.positions[:, 0], found.ranks)
+
+
+def by_loop(batch: Batch) -> Answer:
+    """As older code does it: for each query all distances, an argsort, and the place of the target in it."""
+    nearest, places = [], []
+    for query, target in zip(batch.queries, batch.targets, strict=True):
+        order = (batch.gallery.vectors - query).norm(dim=1).argsort()
+        nearest.append(order[0])
+        places.append((order == target).nonzero()[0, 0] + 1)
+    ranks = torch.stack(places)
+    return Answer(torch.stack(nearest), Ranks(ranks, ranks, len(batch.gallery)))
+
+
+def by_table(batch: Batch) -> Answer:
+    """A plain good way: one matrix product for the whole table of float32 scores, and counting."""
+    vectors, norms = batch.gallery.vectors, batch.gallery.norms
+    table = torch.addmm(-norms.square().float(), batch.queries, vectors.T, alpha=2)
+    return Answer(table.argmax(1), ranks_of_targets(table, batch.targets))
+
+
+def faiss_way(batch: Batch) -> Way:
+    """Faiss's exact index with as many threads as torch, filled beforehand. It returns no ranks."""
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    index = faiss.IndexFlatL2(batch.queries.shape[1])
+    index.add(batch.gallery.vectors.numpy())  # type: ignore[call-arg]
+    queries = batch.queries.numpy()
+    return lambda: Answer(torch.from_numpy(index.search(queries, 1)[1][:, 0]), None)  # type: ignore[call-arg]
+
+
+def compare(batch: Batch, rounds: int, title: str) -> dict[str, Any]:
+    """Time all ways in alternation, A B C D A B C D, and check their answers.
+
+    Args:
+        rounds: repetitions that count; one more goes before, to warm up.
+    Returns:
+        for each way its seconds, their median, how many times longer it takes than ours, and how many of its
+        answers hold in float64; ranks None where a way returns none.
+    Raises:
+        RuntimeError: an answer of ours does not hold.
+    """
+    batch.gallery.norms  # noqa: B018  # made once a gallery, as faiss's index is filled once
+    ways: dict[str, Way] = {
+        "search": lambda: by_search(batch),
+        "loop": lambda: by_loop(batch),
+        "table": lambda: by_table(batch),
+        "faiss": faiss_way(batch),
+    }
+    seconds, answers = alternate(ways, rounds, title)
+    agreement = check(batch, answers, title)
+    sessions = len(batch.targets)
+    ours = agreement["search"]
+    if ours != {"nearest": sessions, "ranks": sessions}:
+        raise RuntimeError(f"{title}: of {sessions} answers of ours only {ours} hold in float64")
+    own = median(seconds["search"])
+    return {
+        name: {
+            "median": median(taken),
+            "seconds": taken,
+            "times_ours": median(taken) / own,
+            "right": agreement[name],
+        }
+        for name, taken in seconds.items()
+    }
+
+
+def alternate(ways: Mapping[str, Way], rounds: int, title: str) -> tuple[dict[str, list[float]], Mapping[str, Answer]]:
+    """Run each way once a round, in turn; returns the seconds of all rounds but the first, and the last answers."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    answers: dict[str, Answer] = {}
+    with tqdm(total=(rounds + 1) * len(ways), desc=title, leave=False) as bar:
+        for number in range(rounds + 1):
+            for name, way in ways.items():
+                time.sleep(_REST)
+                begun = time.perf_counter()
+                answers[name] = way()
+                if number > 0:
+                    seconds[name].append(time.perf_counter() - begun)
+                bar.update()
+    return seconds, answers
+
+
+def check(batch: Batch, answers: Mapping[str, Answer], title: str) -> dict[str, dict[str, int | None]]:
+    """Count the answers that hold in float64; candidates at the same distance may come in any order."""
+    right: dict[str, dict[str, int | None]] = {
+        name: {"nearest": 0, "ranks": None if answer.ranks is None else 0} for name, answer in answers.items()
+    }
+    for row, target in enumerate(tqdm(batch.targets.tolist(), desc=f"{title}, checking", leave=False)):
+        distances = squared_distances(batch.gallery.vectors, batch.queries[row])
+        low, high = rank_bracket(distances, target)
+        for name, answer in answers.items():
+            right[name]["nearest"] += is_nearest(distances, int(answer.nearest[row]))  # type: ignore[operator]
+            if answer.ranks is not None:
+                best, worst = int(answer.ranks.best[row]), int(answer.ranks.worst[row])
+                right[name]["ranks"] += low <= best <= worst <= high  # type: ignore[operator]
+    return right

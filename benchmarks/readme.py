@@ -1,0 +1,113 @@
+"""The README's measured blocks: each is written from a JSON file, and checked against it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.program import RESULTS, start
+from multiturn.files import write_text
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+EXAMPLES = """examples:
+  python -m benchmarks.readme
+  python -m benchmarks.readme --check
+"""
+FLAGS = {"check": "change nothing; exit with status 1 if the README is not what the JSON files give"}
+EVALUATED = "{train} --output_dir runs/{name}, then copy runs/{name}/metrics.json to benchmarks/results/{name}.json"
+ABLATED = "{ablate} --output_dir runs/{name}, then copy runs/{name}/ablation.json to benchmarks/results/{name}.json"
+ABLATE = "python -m eval.ablate --task celeba-feedback"
+SOURCE = "--config configs/celeba-feedback/small-celeba.yaml --faces.root FOLDER"
+# What makes the JSON file of each block.
+MADE_BY = {
+    "search": "python -m benchmarks.search",
+    "full_size": "python -m benchmarks.full_size",
+    "epoch": "python -m benchmarks.epoch",
+    "demo": EVALUATED.format(train="python train.py --task celeba-feedback", name="demo"),
+    "celeba": EVALUATED.format(train=f"python train.py --task celeba-feedback {SOURCE}", name="celeba"),
+    "ablation": ABLATED.format(ablate=ABLATE, name="ablation"),
+    "ablation-celeba": ABLATED.format(ablate=f"{ABLATE} {SOURCE}", name="ablation-celeba"),
+}
+BLOCK = re.compile(r"(?P<begin><!-- begin (?P<name>\S+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
+MARKER = re.compile(r"<!-- (?:begin|end) (\S+) -->")
+
+
+def readme(path: Path = README, results: Path = RESULTS, check: bool = False) -> None:
+    """Write the blocks of the README between `<!-- begin NAME -->` and `<!-- end NAME -->` from NAME.json.
+
+    Args:
+        path: of the README.
+        results: folder of the JSON files.
+    """
+    text = path.read_text(encoding="utf-8")
+    wanted = rewritten(text, results)
+    if not check:
+        write_text(path, wanted)
+        return
+    if difference := unlike(text, wanted):
+        print(f"{path.name} is out of date; run python -m benchmarks.readme\n{difference}", file=sys.stderr)
+        sys.exit(1)
+
+
+def rewritten(text: str, results: Path = RESULTS) -> str:
+    """The README's text with every block as its JSON file gives it.
+
+    Raises:
+        ValueError: an unknown block, a marker without its partner, or a JSON file of another form.
+        FileNotFoundError: a JSON file is missing; the message says what makes it.
+    """
+    left_over = MARKER.findall(BLOCK.sub("", text))
+    inside = [name for block in BLOCK.finditer(text) for name in MARKER.findall(block[0]) if name != block["name"]]
+    if left_over or inside:
+        raise ValueError(
+            f"the markers of block {(left_over + inside)[0]!r} do not pair up: begin, then end, not nested"
+        )
+    return BLOCK.sub(lambda block: f"{block['begin']}\n{block_of(block['name'], results)}\n\n{block['end']}", text)
+
+
+def block_of(name: str, results: Path = RESULTS) -> str:
+    """One block in Markdown.
+
+    Raises:
+        ValueError: no block has this name, or its JSON file has another form.
+        FileNotFoundError: its JSON file is missing; the message says what makes it.
+    """
+    if name not in MADE_BY:
+        raise ValueError(f"no block is called {name!r}; known: {', '.join(MADE_BY)}")
+    file = results / f"{name}.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"block {name} needs {file.name} in {results.name}: {MADE_BY[name]}")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        return _writer(name)(content)
+    except (KeyError, TypeError, IndexError) as reason:
+        raise ValueError(f"{file.name} is not what block {name} is made of ({reason!r}): {MADE_BY[name]}") from reason
+
+
+def unlike(text: str, wanted: str) -> str:
+    """Lines in which the README differs from what it should be; empty if it is up to date."""
+    return "\n".join(difflib.unified_diff(text.splitlines(), wanted.splitlines(), "is", "should be", lineterm="", n=0))
+
+
+def _writer(name: str) -> Callable[[Any], str]:
+    from benchmarks import blocks
+
+    writers: dict[str, Callable[[Any], str]] = {
+        "search": blocks.search_block,
+        "full_size": blocks.full_size_block,
+        "epoch": blocks.epoch_block,
+        "demo": blocks.evaluation_block,
+        "celeba": blocks.evaluation_block,
+        "ablation": blocks.ablation_block,
+        "ablation-celeba": blocks.ablation_block,
+    }
+    return writers[name]
+
+
+if __name__ == "__main__":
+    start(readme, "readme", EXAMPLES, FLAGS)

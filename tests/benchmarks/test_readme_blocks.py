@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.blocks import ablation_block, compact_table, evaluation_block
+from benchmarks.readme import BLOCK, MADE_BY, block_of, readme, rewritten
+
+README = "above\n<!-- begin ablation -->\nold\n<!-- end ablation -->\nbelow\n"
+STUDY = [{"title": "Margins", "table": [["Margin", "R@1, %"], ["2.0", "7.00"]], "note": "Drawn faces."}]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    (tmp_path / "ablation.json").write_text(json.dumps(STUDY))
+    return tmp_path
+
+
+def turn(number: int, percentile: float, tied: bool = False) -> dict:
+    values = {"percentile": percentile, "R@1": 0.1, "R@5": 0.2, "R@10": 0.3, "R@100": 0.9, "mean_rank": 12.5}
+    intervals = {name: [value * 0.9, value * 1.1] for name, value in values.items()}
+    return {"turn": number, **values, "interval": intervals, "ties": {"R@1": [0.0, 0.4]} if tied else {}}
+
+
+def metrics() -> dict:
+    protocol = {"turns": 2, "page_size": 1, "seen": "keep", "tie": "expected", "confidence": 0.95}
+    return {
+        "data": "made up",
+        "model": "GRU",
+        "gallery": {"size": 300, "source": "test"},
+        "sessions": 40,
+        "protocol": protocol,
+        "before_feedback": turn(0, 0.5),
+        "per_turn": [turn(1, 0.6), turn(2, 0.7)],
+        "others": [{"name": "counting", "role": "baseline", "per_turn": [turn(1, 0.65, tied=True)]}],
+        "harm_rate": [0.25, 0.125],
+        "comparisons": [],
+        "warnings": [],
+    }
+
+
+def test_a_block_is_replaced_and_the_rest_stays(results):
+    written = rewritten(README, results)
+    assert written.startswith("above\n<!-- begin ablation -->\n\n**Margins**")
+    assert "| 2.0 | 7.00 |" in written
+    assert "old" not in written
+    assert written.endswith("<!-- end ablation -->\nbelow\n")
+
+
+def test_writing_a_written_readme_changes_nothing(results):
+    once = rewritten(README, results)
+    assert rewritten(once, results) == once
+
+
+def test_the_check_fails_before_and_passes_after_writing(results, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    with pytest.raises(SystemExit) as left:
+        readme(path, results, check=True)
+    assert left.value.code == 1
+    assert path.read_text() == README
+    readme(path, results)
+    readme(path, results, check=True)
+
+
+@pytest.mark.parametrize("name", MADE_BY)
+def test_a_missing_file_is_an_error_that_says_what_makes_it(name, tmp_path):
+    with pytest.raises(FileNotFoundError, match="python"):
+        block_of(name, tmp_path)
+
+
+def test_a_file_of_another_form_is_an_error_that_says_what_makes_it(tmp_path):
+    (tmp_path / "search.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"python -m benchmarks\.search"):
+        block_of("search", tmp_path)
+
+
+def test_an_unknown_block_is_an_error():
+    with pytest.raises(ValueError, match="no block is called 'speed'"):
+        rewritten("<!-- begin speed -->\n<!-- end speed -->")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- begin ablation -->\n",
+        "<!-- end ablation -->\n",
+        "<!-- begin ablation -->\n<!-- begin demo -->\n<!-- end demo -->\n<!-- end ablation -->",
+    ],
+)
+def test_markers_that_do_not_pair_up_are_an_error(text, results):
+    with pytest.raises(ValueError, match="do not pair up"):
+        rewritten(text, results)
+
+
+def test_a_block_is_found_by_its_own_end():
+    assert [block["name"] for block in BLOCK.finditer(README * 2)] == ["ablation", "ablation"]
+
+
+def test_only_the_percentile_has_an_interval_in_the_compact_table():
+    line = compact_table(metrics()).splitlines()[3]
+    assert line == "| GRU | 1 | 60.00 [54.00, 66.00] | 10.00 | 30.00 | 90.00 | 12.5 | 25.00 |"
+
+
+def test_the_compact_table_keeps_the_bounds_of_ties():
+    assert "10.00 (ties 0.00–40.00)" in compact_table(metrics())
+
+
+def test_turn_0_and_other_methods_have_no_harm():
+    lines = compact_table(metrics()).splitlines()
+    assert lines[2].endswith("| – |")
+    assert lines[5].startswith("| counting (baseline) | 1 |")
+    assert lines[5].endswith("| – |")
+
+
+def test_an_evaluation_without_control_has_no_harm_column():
+    assert "Harmed" not in compact_table(metrics() | {"harm_rate": []})
+
+
+def test_an_evaluation_says_its_protocol_and_leaves_other_recalls_out():
+    block = evaluation_block(metrics())
+    assert "Data: made up." in block
+    assert "Upper bound" in block
+    assert "R@5" not in block
+
+
+def test_every_study_of_an_ablation_has_its_title_and_note():
+    assert ablation_block(STUDY * 2).count("**Margins**") == ablation_block(STUDY * 2).count("Drawn faces.") == 2
