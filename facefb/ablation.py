@@ -57,7 +57,8 @@ def ablate(settings: AttributeFeedbackSettings, output: Path) -> list[dict[str, 
     for margin in MARGINS:
         gru = replace(settings.gru, margin=margin)
         name = f"margin {margin}"
-        runs[name] = base.run(name, replace(base.settings, witness=full, gru=gru))
+        same = gru == settings.gru
+        runs[name] = runs[FULL] if same else base.run(name, replace(base.settings, witness=full, gru=gru))
     for kind in FEATURES:
         if kind == "attributes":
             runs[kind] = runs[PROGRESSIVE]
