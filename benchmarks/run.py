@@ -20,6 +20,7 @@ TINY = {
     "search": ["--candidates", "3000", "--sessions", "16", "--rounds", "2"],
     "full_size": ["--candidates", "2000", "--targets", "200", "--train_targets", "256", "--resamples", "50"],
     "epoch": ["--faces", "[256]", "--epochs", "2"],
+    "encoding": ["--network", "test_resnet", "--size", "64", "--pictures", "24", "--batch_size", "8", "--rounds", "2"],
 }
 QUICK_OUTPUT = Path("runs") / "bench-quick"
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 from torch import Tensor
 
 from data_prep.attributes import ATTRIBUTES
@@ -15,6 +14,7 @@ from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.encoders.standardised import Standardised
 from multiturn.encoders.timm_backbone import TimmEncoder
 from multiturn.gallery import Gallery
+from multiturn.processes import launched
 from multiturn.training import save_pretrained
 
 STANDARDISE = "standardise.safetensors"
@@ -55,7 +55,7 @@ class FaceFeatures:
             self._standard = Standardised.load(self._encoder, path)
         else:
             self._standard = Standardised.fit(self._encoder, self._raw("train").vectors.cpu())
-            if PartialState().is_main_process:
+            if launched().is_main_process:
                 self._standard.save(path)
 
     def gallery(self, part: str) -> Gallery:
@@ -69,7 +69,7 @@ class FaceFeatures:
             if self._standard is not None:
                 vectors = self._standard.apply(gallery.vectors)
                 gallery = Gallery(gallery.ids, vectors, self._standard.fingerprint, gallery.source)
-                if PartialState().is_main_process:
+                if launched().is_main_process:
                     gallery.save(self._folder / f"{part}.safetensors")
             self._made[part] = gallery.to(self._device)
         return self._made[part]
@@ -94,7 +94,7 @@ class FaceFeatures:
         vectors = self._encoder.encode(faces, self._batch_size, show_progress=True)
         source = f"{self._faces.source}, {part} part"
         gallery = Gallery.of(ids, vectors, self._encoder.fingerprint, source)
-        if PartialState().is_main_process:
+        if launched().is_main_process:
             gallery.save(path)
         return gallery
 
@@ -120,7 +120,7 @@ def make_encoder(
     else:
         network = _new_network(settings, faces, seed)
         _train(network, settings, faces, output, seed, resume)
-        if PartialState().is_main_process:
+        if launched().is_main_process:
             save_pretrained(network, output)
     return SEResNetEncoder(network.to(device))
 

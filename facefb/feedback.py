@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
@@ -19,6 +18,7 @@ from facefb.rollout import Rollout, Seeds, triplet_loss
 from facefb.settings import AttributeFeedbackSettings
 from facefb.users import FULL, SILENT, AttributeUser, Disclosure, matching_attributes
 from multiturn.gallery import Gallery
+from multiturn.processes import launched
 from multiturn.session import Turn
 from multiturn.task import Exam, Role
 from multiturn.trial import Outcome, Trial
@@ -51,7 +51,7 @@ class AttributeFeedback:
 
     def __init__(self, settings: AttributeFeedbackSettings, output: Path) -> None:
         self.settings, self._output = settings, output
-        self._device = torch.device(PartialState().device)  # type: ignore[arg-type]
+        self._device = torch.device(launched().device)  # type: ignore[arg-type]
         self._disclosure = Disclosure(
             tuple(settings.witness.masked), settings.witness.nested, settings.witness.candidate
         )
@@ -61,7 +61,7 @@ class AttributeFeedback:
     def prepare(self, resume: bool = False, checkpoint: Path | None = None) -> None:
         """See `multiturn.task.Task.prepare`."""
         settings, output = self.settings.features, self._output
-        with PartialState().main_process_first():
+        with launched().main_process_first():
             self.faces = load_faces(self.settings.faces, (checkpoint or output) / "faces")
         encoder_folder = (checkpoint or output) / "encoder"
         encoder = make_encoder(
@@ -74,7 +74,7 @@ class AttributeFeedback:
         )
         self.features = FaceFeatures(encoder, self.faces, output / "galleries", settings.batch_size, self._device)
         # The other processes read what the first one has encoded.
-        with PartialState().main_process_first():
+        with launched().main_process_first():
             if settings.standardise:
                 self.features.standardise(encoder_folder / STANDARDISE)
             if checkpoint is None:

@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
 from torch import nn
 
 from multiturn.cli import TaskSettings
 from multiturn.evaluation import difference, harm_rate, metric_names, per_turn, tie_warnings
 from multiturn.files import write_text
 from multiturn.metrics import metric_named
+from multiturn.processes import launched
 from multiturn.report.page import report_run
 from multiturn.report.tables import markdown_table, per_turn_table, protocol_line
 from multiturn.settings import EvaluationSettings
@@ -32,7 +32,7 @@ def start_output(output: Path, config: str, resume: bool) -> None:
     Raises:
         ValueError: the folder holds results, and they are not to be resumed.
     """
-    if not PartialState().is_main_process:
+    if not launched().is_main_process:
         return
     if not resume and (output / "config.yaml").exists():
         raise ValueError(
@@ -63,9 +63,9 @@ def train_retriever(task: Task, settings: TaskSettings, output: Path, resume: bo
         resume,
         "retriever",
     )
-    if PartialState().is_main_process:
+    if launched().is_main_process:
         save_pretrained(retriever, output)
-    PartialState().wait_for_everyone()
+    launched().wait_for_everyone()
     return retriever
 
 
@@ -81,7 +81,7 @@ def report(task: Task, retriever: nn.Module, settings: EvaluationSettings, outpu
     Returns:
         what metrics.json holds.
     """
-    if not PartialState().is_main_process:
+    if not launched().is_main_process:
         return {}
     exam = task.exam(retriever)
     model = run(exam.model, settings.batch_size, output / "transcript.jsonl")

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from multiturn.files import atomic_file, atomic_files, commit_folder, write_text
+from multiturn.processes import launched
 from multiturn.settings import TrainingSettings
 
 
@@ -72,6 +73,7 @@ def fit(
     Raises:
         ValueError: a batch is larger than the data; a loss or the primary value is not finite.
     """
+    launched()
     accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=seed))
     batches = len(examples) // (settings.batch_size * accelerator.num_processes)  # type: ignore[arg-type]
     if batches == 0:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -17,10 +13,13 @@ from data_prep.celeba import images
 from data_prep.celeba.annotations import PARTITIONS, Annotations, read_annotations
 from data_prep.celeba.hub import read_hub
 from data_prep.celeba.release import OFFICIAL, Release, check_release
+from data_prep.splits import About, Splits, check_free, described, save
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, DatasetInfo
     from jaxtyping import Int
+
+__all__ = ["ABOUT", "HUB_ID", "HUB_REVISION", "FaceSplits", "SplitName", "check_free", "load", "save"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,28 +27,23 @@ HUB_ID = "flwrlabs/celeba"  # image, celeb_id and 40 boolean columns; train / va
 HUB_REVISION = "2d738f56e0e7f925ea36ae7c808ea925264aacec"
 SplitName = Literal["paper", "official"]
 
-DESCRIPTION = "CelebA: 202,599 aligned face images of 10,177 celebrities, each with 40 binary attributes."
-CITATION = """@inproceedings{liu2015faceattributes,
+ABOUT = About(
+    description="CelebA: 202,599 aligned face images of 10,177 celebrities, each with 40 binary attributes.",
+    homepage="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    license=(
+        "CelebA dataset release agreement: non-commercial research purposes only; the images are not the "
+        "property of the authors of CelebA and must not be sold, published or redistributed."
+    ),
+    citation="""@inproceedings{liu2015faceattributes,
   title = {Deep Learning Face Attributes in the Wild},
   author = {Liu, Ziwei and Luo, Ping and Wang, Xiaogang and Tang, Xiaoou},
   booktitle = {Proceedings of International Conference on Computer Vision (ICCV)},
   year = {2015}
-}"""
-HOMEPAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
-LICENSE = (
-    "CelebA dataset release agreement: non-commercial research purposes only; the images are not the "
-    "property of the authors of CelebA and must not be sold, published or redistributed."
+}""",
 )
-VERSION = "1.0.0"  # of the columns; CelebA itself has no version numbers
 
 
-@dataclass(frozen=True)
-class FaceSplits:
-    """A face data set in its splits, and what is not in it."""
-
-    splits: DatasetDict
-    left_out: dict[str, int]  # reason -> images; empty where nothing was left out
-    source: str  # what a table prints: data set, origin, split, how many of how many images
+FaceSplits = Splits  # the name that CelebA's own users know
 
 
 def load(
@@ -109,39 +103,9 @@ def load(
             dropped = set(bad)
             rows = np.array([row for row in rows if annotations.names[row] not in dropped], dtype=np.int64)
     source = f"CelebA ({origin}), {split} split, {len(faces):,} of {len(annotations.names):,} images"
-    return FaceSplits(_split(faces, rows, annotations, split, expected, _info(source, left_out)), left_out, source)
-
-
-def save(faces: FaceSplits, output: Path) -> None:
-    """Write the splits, images included, to a folder that `datasets.load_from_disk` reads.
-
-    The folder appears whole or not at all. Its dataset_info.json says the source and what was left out.
-
-    Raises:
-        FileExistsError: the folder is there already.
-    """
-    check_free(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
-        # Without a shard of its own an empty split could not be read back.
-        shards = {name: None if len(part) else 1 for name, part in faces.splits.items()}
-        # The annotation of num_shards forgets that None lets it choose.
-        faces.splits.save_to_disk(workplace / "splits", num_shards=shards)  # pyright: ignore
-        check_free(output)
-        os.replace(workplace / "splits", output)
-    finally:
-        shutil.rmtree(workplace)
-
-
-def check_free(output: Path) -> None:
-    """Refuse a folder that exists, before hours of work go into it.
-
-    Raises:
-        FileExistsError: it is there already.
-    """
-    if output.exists():
-        raise FileExistsError(f"{output} is there already; remove it or choose another output folder")
+    return FaceSplits(
+        _split(faces, rows, annotations, split, expected, described(ABOUT, source, left_out)), left_out, source
+    )
 
 
 def _check_arguments(root: Path | None, hub_id: str | None, revision: str | None, split: str, on_bad: str) -> None:
@@ -213,16 +177,3 @@ def _split(
         if len(part) == 0:
             logger.warning("the %s split of CelebA has no image in its %s part", split, name)
     return splits
-
-
-def _info(source: str, left_out: dict[str, int]) -> DatasetInfo:
-    from datasets import DatasetInfo
-
-    told = "".join(f" Left out: {count:,} ({reason})." for reason, count in left_out.items())
-    return DatasetInfo(
-        description=f"{DESCRIPTION} {source}.{told}",
-        citation=CITATION,
-        homepage=HOMEPAGE,
-        license=LICENSE,
-        version=VERSION,
-    )

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-import multiprocessing
-import os
-import shutil
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from data_prep.attributes import ATTRIBUTES, face_features
+from data_prep.drawing import draw_in_order, kept, png_bytes
+from data_prep.drawing import save_whole as save_whole
 from data_prep.drawn_faces.population import draw_population
 
 if TYPE_CHECKING:
@@ -28,7 +24,6 @@ VERSION = "1.0.0"
 LICENCE = "Apache-2.0"
 FEWEST_FACES = 40
 SMALLEST, LARGEST = 32, 256
-FACES_PER_PROCESS = 250  # about a second of drawing; fewer need no second process
 DESCRIPTION = (
     "Faces drawn by a program, not photographs: no person in it exists. Each of CelebA's 40 attributes is "
     "visible in the drawing; how often attributes occur, alone, in pairs and within a person, follows "
@@ -75,13 +70,8 @@ def load(
     check(count, size, difficulty, test_share)
     if cache is None:
         return draw_dataset(count, size, seed, difficulty, test_share, processes)
-    from datasets import DatasetDict
-
     name = f"drawn-{count}x{size}px-seed{seed}-difficulty{float(difficulty)}-test{float(test_share)}-v{VERSION}"
-    folder = Path(cache) / name
-    if not folder.is_dir():
-        save_whole(draw_dataset(count, size, seed, difficulty, test_share, processes), folder)
-    return DatasetDict.load_from_disk(str(folder))
+    return kept(lambda: draw_dataset(count, size, seed, difficulty, test_share, processes), Path(cache) / name)
 
 
 def check(count: int, size: int, difficulty: float, test_share: float) -> None:
@@ -94,20 +84,6 @@ def check(count: int, size: int, difficulty: float, test_share: float) -> None:
         raise ValueError(f"difficulty is {difficulty}; give a finite number from 0, which is plainest; 1 is usual")
     if not 0 < test_share < 1:
         raise ValueError(f"test_share is {test_share}; give a share between 0 and 1, both excluded, such as 0.25")
-
-
-def save_whole(faces: DatasetDict, folder: Path) -> None:
-    """Save so that `folder` either holds all of the data set or does not exist."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        faces.save_to_disk(str(unfinished))
-        os.replace(unfinished, folder)
-    except OSError:
-        if not folder.is_dir():  # Otherwise another process drew the same pictures first.
-            raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def draw_dataset(
@@ -141,35 +117,17 @@ def draw_pictures(
     processes: int | None,
 ) -> Iterator[bytes]:
     """Yield the pictures as PNG files, in order, with a progress bar."""
-    from tqdm import tqdm
-
-    if processes is None:
-        processes = min(os.cpu_count() or 1, max(1, len(person) // FACES_PER_PROCESS))
     draw = partial(draw_png, size=size, seed=seed, difficulty=difficulty)
-    faces = (present, person.tolist(), range(len(person)))
-    bar = partial(tqdm, total=len(person), desc="drawing faces", unit="face", disable=None)
-    if processes == 1:
-        yield from bar(map(draw, *faces))
-        return
-    # Forked workers need no import and no guard in the caller's script; they use numpy and PIL only.
-    method = "fork" if sys.platform == "linux" else "spawn"
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context(method)) as pool:
-        yield from bar(pool.map(draw, *faces, chunksize=50))
+    return draw_in_order(draw, present, person.tolist(), range(len(person)), what="faces", processes=processes)
 
 
 def draw_png(
     present: Bool[np.ndarray, " attribute"], person: int, number: int, size: int, seed: int, difficulty: float
 ) -> bytes:
     """Draw one picture as the bytes of a PNG file."""
-    from PIL import Image
-
     from data_prep.drawn_faces.face import draw_face
 
-    file = io.BytesIO()
-    Image.fromarray(draw_face(present, person, number, size, seed, difficulty)).save(
-        file, format="PNG", compress_level=3
-    )
-    return file.getvalue()
+    return png_bytes(draw_face(present, person, number, size, seed, difficulty))
 
 
 def to_split(

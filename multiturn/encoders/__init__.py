@@ -1,9 +1,12 @@
 """Encoders make vectors of items; this module has their protocol, each encoder a module of its own."""
 
-from typing import Any, Protocol, runtime_checkable
+from __future__ import annotations
 
-from jaxtyping import Float
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:  # Nobody calls a protocol's methods, and choosing an encoder by name must not load torch.
+    from jaxtyping import Float
+    from torch import Tensor
 
 
 @runtime_checkable

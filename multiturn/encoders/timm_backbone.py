@@ -1,20 +1,19 @@
 """Any backbone of timm as an encoder of pictures; its weights come from timm or from a file."""
 
-import hashlib
-import json
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import timm
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from timm.data.config import resolve_model_data_config
 from torch import Tensor
 
-from multiturn.encoders.images import pixel_batches
+from multiturn.encoders.images import to_pixels
+from multiturn.encoders.towers import ImageTower, Precision
+from multiturn.encoders.weights import existing_file, fitting, weights_digest
 
 
-class TimmEncoder:
+class TimmEncoder(ImageTower):
     """Pooled features of a timm backbone, on its own input normalisation.
 
     Args:
@@ -23,43 +22,61 @@ class TimmEncoder:
         height: of the input in pixels.
         width: of the input in pixels.
         device: where to encode.
+        dtype: precision of the computation.
+        workers: processes that decode images; see `ImageTower`.
+        normalise: scale each vector to length 1.
     Raises:
-        ValueError: timm knows no such backbone.
+        ValueError: timm knows no such backbone, or the weights are those of another (shapes are named).
         FileNotFoundError: no file at `weights`.
     """
 
     def __init__(
-        self, name: str, weights: str | None, height: int, width: int, device: torch.device | str = "cpu"
+        self,
+        name: str,
+        weights: str | None,
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+        dtype: Precision = "float32",
+        workers: int | None = None,
+        normalise: bool = False,
     ) -> None:
         if not timm.is_model(name):
             close = timm.list_models(f"*{name}*")[:5]
             raise ValueError(f"timm knows no backbone {name!r}; similar names: {', '.join(close) or 'none'}")
-        if weights is not None and not Path(weights).is_file():
-            raise FileNotFoundError(f"no weights at {weights}; download those of {name} and put them there")
-        self._network = timm.create_model(name, pretrained=weights is None, checkpoint_path=weights or "")
+        if weights is not None:
+            existing_file(weights, f"those of {name}", f"huggingface.co/timm (hf download timm/{name})")
+        with fitting(weights or "the Hub", name):
+            self._network = timm.create_model(name, pretrained=weights is None)
+            if weights is not None:
+                timm.models.load_checkpoint(self._network, weights, weights_only=True)
         self._network.reset_classifier(0)  # type: ignore[operator]
         self._network.eval().to(device)
-        self._dim = int(self._network.num_features)  # type: ignore[arg-type]
-        self._device, self._size = torch.device(device), (height, width)
         normalisation = resolve_model_data_config(self._network)
         self._mean = 255 * torch.tensor(normalisation["mean"], device=device)[:, None, None]
         self._std = 255 * torch.tensor(normalisation["std"], device=device)[:, None, None]
-        digest = hashlib.sha256(json.dumps([normalisation["mean"], normalisation["std"]]).encode())
-        for key, value in sorted(self._network.state_dict().items()):
-            digest.update(key.encode())
-            digest.update(value.cpu().contiguous().numpy().tobytes())
-        self.fingerprint = f"timm-{name}-{height}x{width}-{digest.hexdigest()[:16]}"
+        digest = weights_digest(self._network.state_dict(), [normalisation["mean"], normalisation["std"]])
+        super().__init__(
+            f"timm-{name}-{height}x{width}-{digest}",
+            int(self._network.head_hidden_size),  # type: ignore[arg-type]
+            partial(to_pixels, height=height, width=width),
+            device,
+            dtype,
+            workers,
+            normalise,
+        )
 
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return self._dim
+    def vectors(self, inputs: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image dim"]:
+        """Pooled features of pictures, given as pixels of 0..255."""
+        return self._network((inputs - self._mean) / self._std)
 
     @torch.no_grad()
-    def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Float[Tensor, "item dim"]:
-        """See `multiturn.encoders.Encoder.encode`; `items` has an `image` column."""
-        batches = pixel_batches(items, *self._size, batch_size, show_progress=show_progress)
-        vectors = []
-        for pixels in batches:
-            vectors.append(self._network((pixels.to(self._device) - self._mean) / self._std).float().cpu())
-        return torch.cat(vectors)
+    def feature_map(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image channel row column"]:
+        """Features before pooling, one vector a cell or patch, of pictures given as pixels of 0..255."""
+        with self._precision():
+            inputs = (pixels.to(self.device) - self._mean) / self._std
+            # One of the last block alone; backbones of patches come out as maps too.
+            (last,) = self._network.forward_intermediates(  # type: ignore[operator]
+                inputs, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
+            )
+        return last.float()

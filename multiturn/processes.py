@@ -1,0 +1,17 @@
+"""The processes that a program was started in; what they do is elsewhere."""
+
+import os
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+
+
+def launched() -> PartialState:
+    """The processes that accelerate or torchrun started, on GPUs or, where there is none, on the processor.
+
+    `PartialState()` alone takes several processes without a GPU for one each, and all would write the same files.
+    """
+    several = "LOCAL_RANK" in os.environ
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (several and not torch.accelerator.is_available())
+    return PartialState(cpu=cpu)

@@ -1,0 +1,235 @@
+"""Claims about encoding items into a gallery: killed, resumed, or shared by processes, it is the same file."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from multiturn.building import build_gallery
+from multiturn.gallery import Gallery
+from tests.multiturn.encoders.tiny import pictures, timm_weights
+
+ROOT = Path(__file__).resolve().parents[3]
+IDS = [f"item {number * 37 % 100:03d}" for number in range(50)]
+TEXTS = [f"text {name}" for name in IDS]
+# Slow enough to be killed, and one whose vectors depend on their neighbours in a batch, so that any other layout shows.
+PROGRAM = """
+import sys, time, torch
+from pathlib import Path
+from multiturn.building import build_gallery
+from tests.multiturn.encoders.test_building import IDS, TEXTS, Neighbours
+
+class Slow(Neighbours):
+    def encode(self, items, batch_size=64, show_progress=False):
+        time.sleep(float(sys.argv[2]))
+        return super().encode(items, batch_size)
+
+build_gallery(Slow(), TEXTS, IDS, "texts", Path(sys.argv[1]), batch_size=3, shard_size=4, show_progress=False)
+"""
+
+
+class Neighbours:
+    """Two numbers of a text, and the first of its batch, which no real encoder should add."""
+
+    dim = 3
+
+    def __init__(self, fingerprint: str = "neighbours") -> None:
+        self.fingerprint, self.encoded = fingerprint, 0
+
+    def encode(self, items, batch_size=64, show_progress=False):
+        self.encoded += len(items)
+        sums = [sum(map(ord, item)) for item in items]
+        firsts = [sums[row // batch_size * batch_size] for row in range(len(items))]
+        rows = zip(sums, firsts, items, strict=True)
+        return torch.tensor([[float(own), float(first), float(len(item))] for own, first, item in rows])
+
+
+def build(output: Path, encoder: Neighbours | None = None, texts: list[str] = TEXTS, **options) -> Gallery:
+    options = dict(batch_size=3, shard_size=4, show_progress=False) | options
+    return build_gallery(encoder or Neighbours(), texts, IDS, "texts", output, **options)
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> bytes:
+    build(tmp_path / "whole.safetensors")
+    return (tmp_path / "whole.safetensors").read_bytes()
+
+
+def interrupted(output: Path, after: int, **options) -> None:
+    """Build until `after` shards are written."""
+
+    class Failing(Neighbours):
+        def encode(self, items, batch_size=64, show_progress=False):
+            if self.encoded >= 4 * after:
+                raise KeyboardInterrupt
+            return super().encode(items, batch_size)
+
+    with pytest.raises(KeyboardInterrupt):
+        build(output, Failing(), **options)
+
+
+def test_the_gallery_holds_each_item_s_vector_under_its_id(tmp_path: Path):
+    gallery = build(tmp_path / "g")
+    for name, text in zip(IDS, TEXTS, strict=True):
+        assert gallery.vectors[int(gallery.positions([name]))][0] == sum(map(ord, text))
+    assert gallery.fingerprint == "neighbours" and gallery.source == "texts"
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 12])
+def test_an_interrupted_and_resumed_gallery_is_the_same_file_and_encodes_only_the_rest(after, tmp_path, whole: bytes):
+    interrupted(tmp_path / "g", after)
+    assert not (tmp_path / "g").exists()
+    encoder = Neighbours()
+    build(tmp_path / "g", encoder)
+    assert encoder.encoded == 50 - 4 * after
+    assert (tmp_path / "g").read_bytes() == whole
+    assert not (tmp_path / "g.shards").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [dict(batch_size=2), dict(shard_size=5), dict(texts=[*TEXTS[:-1], "other"]), dict(encoder=Neighbours("other"))],
+)
+def test_shards_made_under_another_plan_are_not_used(change: dict, tmp_path: Path):
+    interrupted(tmp_path / "g", 3)
+    encoder = change.pop("encoder", Neighbours())
+    build(tmp_path / "g", encoder, **change)
+    assert encoder.encoded == 50
+
+
+def test_a_gallery_that_is_there_is_read_and_one_of_another_encoder_made_again(tmp_path: Path):
+    build(tmp_path / "g")
+    again, other = Neighbours(), Neighbours("other")
+    build(tmp_path / "g", again)
+    assert again.encoded == 0
+    assert build(tmp_path / "g", other).fingerprint == "other" and other.encoded == 50
+
+
+def test_the_order_of_the_items_does_not_matter(tmp_path: Path, whole: bytes):
+    order = random.Random(0).sample(range(50), 50)
+    options = dict(batch_size=3, shard_size=4, show_progress=False)
+    shuffled = ([TEXTS[place] for place in order], [IDS[place] for place in order])
+    build_gallery(Neighbours(), *shuffled, "texts", tmp_path / "g", **options)  # type: ignore[arg-type]
+    assert (tmp_path / "g").read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [(["a", "b", "a"], "two items have the id 'a'"), (["a", "b"], "2 ids for 3 items")],
+)
+def test_wrong_ids_are_refused_before_anything_is_encoded(ids: list[str], message: str, tmp_path: Path):
+    encoder = Neighbours()
+    with pytest.raises(ValueError, match=message):
+        build_gallery(encoder, ["x", "y", "z"], ids, "texts", tmp_path / "g")
+    assert encoder.encoded == 0
+
+
+def test_a_vector_that_is_not_finite_names_its_item(tmp_path: Path):
+    class Broken(Neighbours):
+        def encode(self, items, batch_size=64, show_progress=False):
+            vectors = super().encode(items, batch_size)
+            vectors[[item == "text item 010" for item in items]] = torch.nan
+            return vectors
+
+    with pytest.raises(ValueError, match="the vector of 'item 010' holds NaN"):
+        build(tmp_path / "g", Broken())
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path):
+    interrupted(tmp_path / "g", 12)
+    shard = next((tmp_path / "g.shards").rglob("000003.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:20])
+    with pytest.raises(ValueError, match=r"000003\.safetensors is damaged.*delete it and run again"):
+        build(tmp_path / "g")
+
+
+def finished(output: Path) -> int:
+    return len(list(output.parent.glob(f"{output.name}.shards/*/*.safetensors")))
+
+
+def program(folder: Path) -> list[str]:
+    (folder / "program.py").write_text(PROGRAM)
+    return [str(folder / "program.py")]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.mark.slow
+def test_a_gallery_killed_at_random_and_resumed_is_the_same_file(tmp_path: Path, whole: bytes):
+    draw, output = random.Random(0), tmp_path / "killed" / "g"
+    command = [sys.executable, *program(tmp_path), str(output), "0.05"]
+    kills = 0
+    while not output.exists():
+        with subprocess.Popen(command, env=environment()) as victim:
+            wanted = finished(output) + draw.randint(1, 4)
+            deadline = time.monotonic() + 60
+            while finished(output) < wanted and victim.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            time.sleep(draw.uniform(0, 0.2))
+            kills += victim.poll() is None
+            victim.kill()
+    assert kills >= 2
+    subprocess.check_call(command, env=environment())
+    assert output.read_bytes() == whole
+    assert [path.name for path in output.parent.iterdir()] == ["g"]
+
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_same_file_as_one(tmp_path: Path, whole: bytes):
+    # `accelerate launch --cpu` starts one process whatever it is told; torchrun is what it calls for several.
+    env = environment() | {"ACCELERATE_USE_CPU": "true"}
+    subprocess.check_call([*TORCHRUN, *program(tmp_path), str(tmp_path / "g"), "0"], env=env, timeout=120)
+    assert (tmp_path / "g").read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_the_command_makes_the_same_gallery_of_pictures_in_one_process_and_in_two(tmp_path: Path):
+    (tmp_path / "photos" / "inner").mkdir(parents=True)
+    for number, image in enumerate(pictures(11)["image"]):
+        image.save(tmp_path / "photos" / ("inner" if number % 2 else "") / f"{number}.png")
+    options = ["-m", "eval.encode", "--data", str(tmp_path / "photos"), "--encoder.kind", "timm"]
+    options += ["--encoder.name", "test_vit", "--encoder.weights", timm_weights(tmp_path, "test_vit")]
+    options += ["--encoder.height", "160", "--batch_size", "2", "--shard_size", "3", "--output"]
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    said = subprocess.run(
+        [sys.executable, *options, str(one)], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert f"{one}: 11 vectors of 64 numbers, made by timm-test_vit-160x160" in said.stdout
+    assert "11/11" in said.stderr
+    subprocess.check_call([*TORCHRUN, *options, str(two)], cwd=ROOT, env=environment(), timeout=120)
+    assert one.read_bytes() == two.read_bytes()
+    assert Gallery.load(one).ids[-1] == "inner/9.png"
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "eval.encode", *options]
+    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_the_command_answers_a_mistake_with_one_line_and_a_suggestion(tmp_path: Path):
+    texts = tmp_path / "captions.jsonl"
+    texts.write_text("\n".join(json.dumps({"id": name, "text": name}) for name in IDS))
+    both = ["--data", str(texts), "--output", str(tmp_path / "g")]
+    for options, message in (
+        (["--encoder.kind", "open-clp", "--encoder.name", "x"], "did you mean open_clip?"),
+        (["--encoder.kind", "timm", "--encoder.name", "resnet50"], "holds texts, and timm encodes images"),
+        (["--encoder.kind", "words", "--encoder.name", "x", "--encoder.wieght", "y"], "--encoder.weights"),
+    ):
+        done = run(*both, *options)
+        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    done = run(*both, "--encoder.kind", "words", "--encoder.name", str(tmp_path))
+    assert done.returncode == 1 and "no config.json" in done.stderr and done.stderr.count("\n") == 1
