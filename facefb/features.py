@@ -129,11 +129,16 @@ def load_network(checkpoint: str) -> SEResNet:
     """Read an SE-ResNet from a folder or the Hub.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is none, or the Hub cannot be reached.
     """
     if Path(checkpoint).is_dir() and not (Path(checkpoint) / "config.json").is_file():
         raise FileNotFoundError(f"{checkpoint} holds no config.json of an SE-ResNet")
-    return SEResNet.from_pretrained(checkpoint)
+    try:
+        return SEResNet.from_pretrained(checkpoint)
+    except (OSError, ValueError) as reason:
+        raise FileNotFoundError(
+            f"no SE-ResNet at {checkpoint!r}: it is no folder here, and the Hub said: {reason}"
+        ) from reason
 
 
 def _new_network(settings: FeatureSettings, faces: Faces, seed: int) -> SEResNet:

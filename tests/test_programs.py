@@ -31,7 +31,10 @@ TURNS = 5
 
 def program(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run Python on arguments, from the root of the checkout."""
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    offline = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, env=offline
+    )
     if check:
         assert done.returncode == 0, done.stderr[-3000:]
     return done
