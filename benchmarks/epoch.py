@@ -54,14 +54,14 @@ def epoch(
 def parts_of_an_epoch(faces: int, dim: int, batch_size: int, turns: int, epochs: int, seed: int) -> dict[str, float]:
     """Seconds of each part, mean over all epochs but the first."""
     import torch
-    from accelerate import PartialState
 
     from benchmarks.played import new_retriever, setting, train
     from benchmarks.simulated import NOISE, load_attributes, simulated_gallery
     from benchmarks.stopwatch import Stopwatch
+    from multiturn.processes import own_device
     from multiturn.settings import TrainingSettings
 
-    device = torch.device(PartialState().device)  # type: ignore[arg-type]
+    device = own_device()
     drawn = load_attributes(faces, True, seed)
     over = setting(drawn, simulated_gallery(drawn, dim, NOISE, seed).to(device), turns, seed)
     watch = Stopwatch(torch.cuda.synchronize) if device.type == "cuda" else Stopwatch()

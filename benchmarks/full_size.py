@@ -79,16 +79,16 @@ def full_size(
     if not 0 < targets < candidates:
         raise ValueError(f"targets must be fewer than the {candidates} candidates, not {targets}")
     import torch
-    from accelerate import PartialState
 
     from benchmarks.played import check_ranks, new_retriever, setting
     from benchmarks.simulated import load_attributes, simulated_gallery
+    from multiturn.processes import own_device
 
     peaks, begun = Peaks(), time.perf_counter()
     peaks.note("programs loaded")
     faces = load_attributes(candidates, simulate_attributes, seed)
     peaks.note("attributes read")
-    gallery = simulated_gallery(faces, dim, noise, seed).to(torch.device(PartialState().device))  # type: ignore[arg-type]
+    gallery = simulated_gallery(faces, dim, noise, seed).to(own_device())
     peaks.note("gallery made")
     retriever = new_retriever(gallery, seed)
     history = []

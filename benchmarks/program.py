@@ -83,9 +83,10 @@ def save(name: str, settings: Mapping[str, Any], measured: Mapping[str, Any], ou
 def machine() -> dict[str, Any]:
     """The processor, torch's threads, the device of `accelerate`, cores that other programs used, and versions."""
     import torch
-    from accelerate import PartialState
 
-    device = torch.device(PartialState().device)  # type: ignore[arg-type]
+    from multiturn.processes import own_device
+
+    device = own_device()
     return {
         "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),

@@ -46,13 +46,13 @@ def main(arguments: Sequence[str]) -> None:
     import torch
 
     from multiturn.building import build_gallery
-    from multiturn.processes import launched
+    from multiturn.processes import launched, own_device
 
     everyone = launched()
     if options.threads is not None:
         at_least("threads", options.threads, 1)
         torch.set_num_threads(options.threads)
-    encoder = make_encoder(settings, torch.device(everyone.device))  # type: ignore[arg-type]
+    encoder = make_encoder(settings, own_device())
     gallery = build_gallery(
         encoder, items.values, items.ids, items.source, options.output, options.batch_size, options.shard_size
     )

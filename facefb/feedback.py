@@ -18,7 +18,7 @@ from facefb.rollout import Rollout, Seeds, triplet_loss
 from facefb.settings import AttributeFeedbackSettings
 from facefb.users import FULL, SILENT, AttributeUser, Disclosure, matching_attributes
 from multiturn.gallery import Gallery
-from multiturn.processes import launched
+from multiturn.processes import launched, own_device
 from multiturn.session import Turn
 from multiturn.task import Exam, Role
 from multiturn.trial import Outcome, Trial
@@ -51,7 +51,7 @@ class AttributeFeedback:
 
     def __init__(self, settings: AttributeFeedbackSettings, output: Path) -> None:
         self.settings, self._output = settings, output
-        self._device = torch.device(launched().device)  # type: ignore[arg-type]
+        self._device = own_device()
         self._disclosure = Disclosure(
             tuple(settings.witness.masked), settings.witness.nested, settings.witness.candidate
         )

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from multiturn.encoders import Encoder
 from multiturn.files import atomic_file
 from multiturn.gallery import Gallery
-from multiturn.processes import launched
+from multiturn.processes import launched, own_device
 from multiturn.settings import at_least
 
 
@@ -190,6 +190,6 @@ def _checked(ids: Sequence[str], items: Any) -> list[str]:
 def _plan(encoder: Encoder, names: list[str], texts: list[str], batch_size: int, shard_size: int) -> str:
     """What all shards of one gallery have in common; vectors made under another plan may differ in their last bits."""
     about = [encoder.fingerprint, batch_size, shard_size, torch.__version__, torch.get_num_threads(), names, texts]
-    device = torch.device(launched().device)  # type: ignore[arg-type]
+    device = own_device()
     about.append(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]

@@ -15,3 +15,8 @@ def launched() -> PartialState:
     several = "LOCAL_RANK" in os.environ
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (several and not torch.accelerator.is_available())
     return PartialState(cpu=cpu)
+
+
+def own_device() -> torch.device:
+    """Where this process computes."""
+    return torch.device(launched().device)  # type: ignore[arg-type]
