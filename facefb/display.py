@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from multiturn.draws import uniform
@@ -59,6 +58,6 @@ def other_faces(
     return (target + 1 + random_faces(seed, sessions, turn, candidates - 1)) % candidates
 
 
-def distance(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+def distance(points: Float[Tensor, "row dim"], others: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
     """L2 distance of rows, with a gradient of zero where two rows are equal."""
     return (points - others).square().sum(1).clamp(min=1e-12).sqrt()

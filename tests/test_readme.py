@@ -4,8 +4,6 @@ import importlib.util
 import re
 import shlex
 
-import pytest
-
 from benchmarks.readme import README, rewritten, unlike
 
 ROOT = README.parent
@@ -41,16 +39,11 @@ def missing(words: list[str]) -> list[str]:
     return named + [word for word in rest if word.startswith("configs/") and not (ROOT / word).exists()]
 
 
-needs_readme = pytest.mark.skipif(not README.is_file(), reason="there is no README.md yet")
-
-
-@needs_readme
 def test_the_measured_blocks_are_what_the_json_files_give():
     text = README.read_text(encoding="utf-8")
     assert unlike(text, rewritten(text)) == "", "run python -m benchmarks.readme"
 
 
-@needs_readme
 def test_every_command_names_something_that_exists():
     found = commands(README.read_text(encoding="utf-8"))
     assert found
