@@ -15,6 +15,7 @@ from torch import Tensor
 
 from multiturn.draws import uniform
 from multiturn.gallery import Gallery
+from multiturn.regions import Regions
 from multiturn.replies import Reply, reply_from_rows
 from multiturn.search import search
 from multiturn.session import Retriever, Session, State, Turn, User, play
@@ -247,7 +248,8 @@ def _permuted(gallery: Gallery) -> tuple[Gallery, Int[Tensor, " candidate"]]:
     """The gallery under new names, which sort differently; and the new place of each old one."""
     order = uniform(21, torch.zeros(1, dtype=torch.long), 0, len(gallery))[0].argsort()
     names = [f"{place:09d}" for place in order.tolist()]
-    return Gallery.of(names, gallery.vectors, gallery.fingerprint, gallery.source), order.to(gallery.vectors.device)
+    vectors = gallery.vectors if gallery.mask is None else Regions(gallery.vectors, gallery.boxes, gallery.mask)
+    return Gallery.of(names, vectors, gallery.fingerprint, gallery.source), order.to(gallery.vectors.device)
 
 
 def _close(found: Float[Tensor, "*shape"], expected: Float[Tensor, "*shape"]) -> bool:

@@ -1,16 +1,17 @@
-"""The candidates of a retrieval: ids, vectors and the fingerprint of the encoder that made them; no search here."""
+"""The candidates of a retrieval: ids, vectors, regions and the fingerprint of their encoder; no search here."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from multiturn.files import atomic_file
+from multiturn.regions import Regions, check_places
 from multiturn.scoring import norms_of_rows
 
 SCHEMA = 1
@@ -25,15 +26,19 @@ class Gallery:
         vectors: one a candidate, or one a region of each candidate.
         fingerprint: of the encoder that made the vectors.
         source: what the candidates are, as tables print it.
+        mask: of a gallery of regions: False where a row only fills up the table, and is zero. Never score those.
+        boxes: of regions: left, top, right, bottom as shares of width and height; None where nobody recorded them.
     Raises:
         ValueError: ids that repeat, are not ascending or do not match the vectors in number; fewer than two
-            candidates; a vector that is not finite (its id is named).
+            candidates; a vector that is not finite (its id is named); a mask or boxes that do not fit.
     """
 
     ids: tuple[str, ...]
     vectors: Float[Tensor, "candidate *region dim"]
     fingerprint: str
     source: str
+    mask: Bool[Tensor, "candidate region"] | None = None
+    boxes: Float[Tensor, "candidate region 4"] | None = None
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.vectors):
@@ -52,12 +57,22 @@ class Gallery:
                 f"{len(bad)} of {len(self)} vectors hold NaN or infinity, the first that of {self.ids[bad[0]]!r}; "
                 "look at that image and at the encoder's weights"
             )
+        if (self.vectors.ndim == 3) != (self.mask is not None):
+            told = "without" if self.mask is None else "with"
+            raise ValueError(
+                f"vectors of shape {tuple(self.vectors.shape)} {told} a mask; a gallery of regions has a row a region "
+                "and a mask, any other has neither"
+            )
+        if self.mask is not None:
+            check_places(tuple(self.vectors.shape[:2]), self.boxes, self.mask)
+        elif self.boxes is not None:
+            raise ValueError("boxes without regions; leave them out, or encode regions")
 
     @classmethod
     def of(
         cls,
         ids: Sequence[str],
-        vectors: Float[Tensor, "candidate *region dim"],
+        vectors: "Float[Tensor, 'candidate dim'] | Regions",
         fingerprint: str,
         source: str,
     ) -> "Gallery":
@@ -65,6 +80,8 @@ class Gallery:
         order = sorted(range(len(ids)), key=ids.__getitem__)
         if order != list(range(len(ids))) and len(ids) == len(vectors):
             ids, vectors = [ids[i] for i in order], vectors[torch.tensor(order, device=vectors.device)]
+        if isinstance(vectors, Regions):
+            return cls(tuple(ids), vectors.vectors, fingerprint, source, vectors.mask, vectors.boxes)
         return cls(tuple(ids), vectors, fingerprint, source)
 
     def __len__(self) -> int:
@@ -95,7 +112,8 @@ class Gallery:
         """The same gallery with its vectors on `device`."""
         if self.vectors.device == torch.device(device):
             return self
-        return Gallery(self.ids, self.vectors.to(device), self.fingerprint, self.source)
+        mask, boxes = (None if one is None else one.to(device) for one in (self.mask, self.boxes))
+        return replace(self, vectors=self.vectors.to(device), mask=mask, boxes=boxes)
 
     def check_made_by(self, fingerprint: str) -> None:
         """Raise ValueError if the vectors were made by another encoder than the one with `fingerprint`."""
@@ -114,10 +132,11 @@ class Gallery:
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        about = {"schema": SCHEMA, "ids": self.ids, "fingerprint": self.fingerprint, "source": self.source}
+        tables = {"vectors": self.vectors, "mask": self.mask, "boxes": self.boxes}
+        kept = {name: one.contiguous().cpu() for name, one in tables.items() if one is not None}
         with atomic_file(path) as temporary:
             try:
-                save_file({"vectors": self.vectors.contiguous().cpu()}, temporary, {"gallery": json.dumps(about)})
+                save_file(kept, temporary, {"gallery": description(self.ids, self.fingerprint, self.source)})
             except SafetensorError as reason:
                 raise OSError(f"{path} could not be written: {reason}") from reason
 
@@ -139,12 +158,18 @@ class Gallery:
         try:
             with safe_open(path, framework="pt") as file:
                 about = json.loads((file.metadata() or {}).get("gallery", "null"))
-                vectors = file.get_tensor("vectors")
+                vectors, names = file.get_tensor("vectors"), set(file.keys())
+                mask, boxes = (file.get_tensor(name) if name in names else None for name in ("mask", "boxes"))
         except (SafetensorError, json.JSONDecodeError) as reason:
             raise ValueError(f"{path} is not a whole gallery file ({reason}); make it again") from reason
         if not isinstance(about, dict) or about.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a gallery of schema {SCHEMA}; make it again")
-        gallery = cls(tuple(about["ids"]), vectors, about["fingerprint"], about["source"])
+        gallery = cls(tuple(about["ids"]), vectors, about["fingerprint"], about["source"], mask, boxes)
         if made_by is not None:
             gallery.check_made_by(made_by)
         return gallery
+
+
+def description(ids: Sequence[str], fingerprint: str, source: str) -> str:
+    """The metadata by which `Gallery.load` knows its file."""
+    return json.dumps({"schema": SCHEMA, "ids": list(ids), "fingerprint": fingerprint, "source": source})

@@ -1,17 +1,12 @@
-"""Several vectors a picture, each with its place: regions, padded and masked, and a gallery of them; no encoder."""
+"""Several vectors a picture, each with its place: regions, padded and masked; encoders and galleries live elsewhere."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-
-from multiturn.files import atomic_file
-from multiturn.gallery import SCHEMA, Gallery
 
 SLACK = 1e-4  # of a side: boxes were rounded by whoever wrote them
 
@@ -39,6 +34,15 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def __getitem__(self, items: Int[Tensor, " chosen"]) -> "Regions":
+        """The regions of some of the items."""
+        return Regions(self.vectors[items], None if self.boxes is None else self.boxes[items], self.mask[items])
+
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.vectors.device
 
     @classmethod
     def of(
@@ -77,83 +81,6 @@ class Regions:
             raise ValueError("some batches have boxes and others none; join batches of one encoder")
         vectors, mask = torch.cat([part.vectors for part in parts]), torch.cat([part.mask for part in parts])
         return cls(vectors, torch.cat(boxes) if boxes else None, mask)
-
-
-@dataclass(frozen=True)
-class RegionGallery:
-    """A `Gallery` of several vectors a candidate, and what it has no room for: their boxes and the mask.
-
-    Attributes:
-        gallery: its vectors are zero where `mask` is False; never score those rows.
-        boxes: as in `Regions`.
-        mask: as in `Regions`.
-    Raises:
-        ValueError: they do not fit together.
-    """
-
-    gallery: Gallery
-    boxes: Float[Tensor, "candidate region 4"] | None
-    mask: Bool[Tensor, "candidate region"]
-
-    def __post_init__(self) -> None:
-        if self.gallery.vectors.ndim != 3:
-            raise ValueError(f"the gallery ({self.gallery.source}) has one vector a candidate; encode regions")
-        check_places(tuple(self.gallery.vectors.shape[:2]), self.boxes, self.mask)
-
-    @classmethod
-    def of(cls, ids: Sequence[str], regions: Regions, fingerprint: str, source: str) -> "RegionGallery":
-        """Make a gallery of candidates in any order."""
-        gallery = Gallery.of(ids, regions.vectors, fingerprint, source)
-        order = torch.tensor(sorted(range(len(ids)), key=ids.__getitem__), device=regions.mask.device)
-        return cls(gallery, None if regions.boxes is None else regions.boxes[order], regions.mask[order])
-
-    def __len__(self) -> int:
-        return len(self.gallery)
-
-    def to(self, device: torch.device | str) -> "RegionGallery":
-        """The same gallery on `device`."""
-        boxes = None if self.boxes is None else self.boxes.to(device)
-        return RegionGallery(self.gallery.to(device), boxes, self.mask.to(device))
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file, all or nothing; `Gallery.load` reads it too, without boxes and mask.
-
-        Raises:
-            OSError: the disk is full or the folder cannot be written; an older file at `path` is untouched.
-        """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        tensors = {"vectors": self.gallery.vectors, "mask": self.mask}
-        tensors |= {} if self.boxes is None else {"boxes": self.boxes}
-        metadata = {"gallery": description(self.gallery.ids, self.gallery.fingerprint, self.gallery.source)}
-        with atomic_file(path) as temporary:
-            try:
-                save_file({name: one.contiguous().cpu() for name, one in tensors.items()}, temporary, metadata)
-            except SafetensorError as reason:
-                raise OSError(f"{path} could not be written: {reason}") from reason
-
-    @classmethod
-    def load(cls, path: Path, made_by: str | None = None) -> "RegionGallery":
-        """Read what `save` or `multiturn.encoders.regions.convert` wrote.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: no gallery of regions, a damaged file, or made by another encoder than `made_by`.
-        """
-        from safetensors import safe_open
-
-        gallery = Gallery.load(path, made_by)
-        with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-            if "mask" not in names:
-                raise ValueError(f"{path} is a gallery without regions; encode it with a region encoder")
-            return cls(gallery, file.get_tensor("boxes") if "boxes" in names else None, file.get_tensor("mask"))
-
-
-def description(ids: Sequence[str], fingerprint: str, source: str) -> str:
-    """The metadata by which `Gallery.load` knows its file."""
-    return json.dumps({"schema": SCHEMA, "ids": list(ids), "fingerprint": fingerprint, "source": source})
 
 
 def check_places(

@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from multiturn.gallery import Gallery
+from multiturn.regions import Regions
 
 SAVES_FOR_EVER = """
 import sys
 from pathlib import Path
 import torch
 from multiturn.gallery import Gallery
+from multiturn.regions import Regions
 galleries = [Gallery.of([f"{i:05d}" for i in range(n)], torch.full((n, 16), float(n)), "f", "s") for n in (500, 900)]
 print("ready", flush=True)
 while True:
@@ -30,6 +32,7 @@ import resource, sys
 from pathlib import Path
 import torch
 from multiturn.gallery import Gallery
+from multiturn.regions import Regions
 from multiturn.training import save_weights
 folder = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
@@ -83,7 +86,7 @@ def test_one_region_that_is_not_finite_names_its_candidate():
     vectors = torch.zeros(3, 4, 2)
     vectors[1, 3, 0] = torch.nan
     with pytest.raises(ValueError, match="'y'"):
-        Gallery.of(["x", "y", "z"], vectors, "f", "s")
+        Gallery.of(["x", "y", "z"], Regions.of(list(vectors), None), "f", "s")
 
 
 def test_an_unknown_id_is_named():
@@ -99,7 +102,8 @@ def test_a_gallery_of_another_encoder_is_refused_with_a_remedy():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
 def test_a_gallery_survives_its_file_to_the_last_bit(tmp_path: Path, dtype):
     ids = ["été.jpg", "000002.jpg", 'quote".jpg']
-    gallery = Gallery.of(ids, torch.randn(3, 2, 5).to(dtype), "résnet@1", "three faces")
+    regions = Regions.of(list(torch.randn(3, 2, 5).to(dtype)), None)
+    gallery = Gallery.of(ids, regions, "résnet@1", "three faces")
     gallery.save(tmp_path / "deep" / "faces.safetensors")
     read = Gallery.load(tmp_path / "deep" / "faces.safetensors", made_by="résnet@1")
     assert (read.ids, read.fingerprint, read.source) == (gallery.ids, gallery.fingerprint, gallery.source)

@@ -33,7 +33,7 @@ def convert(
     dtype: Literal["float32", "float16"] = "float32",
     name: str = "bottom-up-attention",
 ) -> None:
-    """Turn released region features into one safetensors file, which `RegionGallery.load` reads.
+    """Turn released region features into one safetensors file, which `Gallery.load` reads.
 
     The files are read twice and the result is written in place, so that memory stays small however many there are.
 
@@ -141,7 +141,7 @@ def _survey(found: Iterator[Record]) -> _Plan:
 def _write(output: Path, plan: _Plan, found: Iterator[Record], dtype: np.dtype, name: str, source: str) -> str:
     """Fill a safetensors file picture by picture; its layout is eight bytes of length, a JSON header, and the data."""
     from multiturn.files import atomic_file
-    from multiturn.regions import description
+    from multiturn.gallery import description
 
     fingerprint = f"{name}-{plan.regions}x{plan.dim}-{dtype.name}-{plan.digest}"
     rows = (len(plan.ids), plan.regions)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from multiturn.encoders.regions.convert import convert
-from multiturn.regions import RegionGallery
+from multiturn.gallery import Gallery
 
 SIZE = (200, 100)
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,12 +33,12 @@ def tsv_row(name: str, seed: int, regions: int = 3) -> str:
     return "\t".join([name, *map(str, SIZE), str(regions), *coded]) + "\n"
 
 
-def check(path: Path, ids: tuple[str, ...] = ("1", "2"), regions: tuple[int, ...] = (3, 3)) -> RegionGallery:
+def check(path: Path, ids: tuple[str, ...] = ("1", "2"), regions: tuple[int, ...] = (3, 3)) -> Gallery:
     """The gallery at `path`, which holds `features(id)` of each image."""
-    gallery = RegionGallery.load(path)
-    assert gallery.gallery.ids == ids and gallery.mask.sum(1).tolist() == list(regions)
+    gallery = Gallery.load(path)
+    assert gallery.ids == ids and gallery.mask.sum(1).tolist() == list(regions)
     for place, (name, count) in enumerate(zip(ids, regions, strict=True)):
-        vectors = gallery.gallery.vectors[place]
+        vectors = gallery.vectors[place]
         assert np.allclose(vectors[:count].numpy(), features(int(name), count), atol=1e-3)
         assert not vectors[count:].any()
     return gallery
@@ -48,7 +48,7 @@ def test_the_original_tsv_becomes_a_gallery_in_order_of_ids_with_boxes_as_shares
     (tmp_path / "all.tsv").write_text(tsv_row("2", 2) + tsv_row("1", 1))
     convert(tmp_path / "all.tsv", tmp_path / "out.safetensors")
     gallery = check(tmp_path / "out.safetensors")
-    assert gallery.boxes is not None and gallery.gallery.vectors.dtype == torch.float32
+    assert gallery.boxes is not None and gallery.vectors.dtype == torch.float32
     assert torch.allclose(gallery.boxes[0, 1], torch.tensor([0.5, 0.5, 1, 1]))
 
 
@@ -57,7 +57,7 @@ def test_pictures_with_fewer_regions_are_masked(tmp_path: Path):
     (tmp_path / "a.tsv.1").write_text(tsv_row("2", 2, 3))
     convert(tmp_path, tmp_path / "out" / "regions.safetensors", dtype="float16")
     gallery = check(tmp_path / "out" / "regions.safetensors", regions=(2, 3))
-    assert gallery.gallery.vectors.dtype == torch.float16
+    assert gallery.vectors.dtype == torch.float16
 
 
 def test_arrays_of_one_picture_a_file_are_read_with_and_without_boxes(tmp_path: Path):
@@ -139,13 +139,13 @@ def test_boxes_mean_nothing_without_the_size_of_the_picture(tmp_path: Path):
     with pytest.raises(ValueError, match="nothing says how large image '000000000001' was"):
         convert(pickled(tmp_path / "in"), tmp_path / "out.safetensors", allow_pickle=True)
     convert(tmp_path / "in", tmp_path / "out.safetensors", allow_pickle=True, box_format="none")
-    assert RegionGallery.load(tmp_path / "out.safetensors").boxes is None
+    assert Gallery.load(tmp_path / "out.safetensors").boxes is None
 
 
 def test_widths_and_heights_instead_of_corners(tmp_path: Path):
     (tmp_path / "all.tsv").write_text(tsv_row("1", 1, 1) + tsv_row("2", 2, 1))
     convert(tmp_path / "all.tsv", tmp_path / "out.safetensors", box_format="xywh")
-    loaded = RegionGallery.load(tmp_path / "out.safetensors")
+    loaded = Gallery.load(tmp_path / "out.safetensors")
     assert loaded.boxes is not None and loaded.boxes[0, 0].tolist() == [0, 0, 0.25, 1]
 
 
@@ -195,7 +195,7 @@ def test_the_fingerprint_changes_with_the_features(tmp_path: Path):
     for seed in (1, 1, 5):
         (tmp_path / "all.tsv").write_text(tsv_row("1", seed) + tsv_row("2", 2))
         convert(tmp_path / "all.tsv", tmp_path / "out.safetensors")
-        prints.append(RegionGallery.load(tmp_path / "out.safetensors").gallery.fingerprint)
+        prints.append(Gallery.load(tmp_path / "out.safetensors").fingerprint)
     assert prints[0] == prints[1] != prints[2] and prints[0].startswith("bottom-up-attention-3x8")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from multiturn.gallery import Gallery
-from multiturn.regions import RegionGallery, Regions, check_places
+from multiturn.regions import Regions, check_places
 
 
 def test_ragged_regions_are_filled_up_and_masked():
@@ -40,42 +40,41 @@ def test_more_regions_than_rows_are_refused():
         Regions.of([torch.ones(1, 2), torch.ones(3, 2)], None, 2)
 
 
-def some_gallery(boxes: bool = True) -> RegionGallery:
+def some_gallery(boxes: bool = True) -> Gallery:
     places = [torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]]), torch.tensor([[0.0, 0.0, 1.0, 1.0]])]
     regions = Regions.of([torch.full((2, 3), 1.0), torch.full((1, 3), 2.0)], places if boxes else None)
-    return RegionGallery.of(["b", "a"], regions, "test", "two pictures")
+    return Gallery.of(["b", "a"], regions, "test", "two pictures")
 
 
 @pytest.mark.parametrize("boxes", [True, False])
 def test_a_gallery_of_regions_comes_back_from_its_file(tmp_path: Path, boxes: bool):
     before = some_gallery(boxes)
     before.save(tmp_path / "regions.safetensors")
-    after = RegionGallery.load(tmp_path / "regions.safetensors", "test")
-    assert after.gallery.ids == ("a", "b") and torch.equal(after.mask, torch.tensor([[True, False], [True, True]]))
-    assert torch.equal(after.gallery.vectors, before.gallery.vectors)
+    after = Gallery.load(tmp_path / "regions.safetensors", "test")
+    assert (
+        after.ids == ("a", "b")
+        and after.mask is not None
+        and torch.equal(after.mask, torch.tensor([[True, False], [True, True]]))
+    )
+    assert torch.equal(after.vectors, before.vectors)
     assert (after.boxes is None) == (not boxes)
     if after.boxes is not None and before.boxes is not None:
         assert torch.equal(after.boxes, before.boxes) and after.boxes[0, 0].tolist() == [0, 0, 1, 1]
 
 
-def test_the_file_is_a_gallery_to_whoever_needs_no_boxes(tmp_path: Path):
-    some_gallery().save(tmp_path / "regions.safetensors")
-    assert Gallery.load(tmp_path / "regions.safetensors").vectors.shape == (2, 2, 3)
-
-
-def test_a_gallery_of_one_vector_a_candidate_is_no_gallery_of_regions(tmp_path: Path):
-    plain = Gallery.of(["a", "b"], torch.ones(2, 3), "test", "two")
-    plain.save(tmp_path / "plain.safetensors")
-    with pytest.raises(ValueError, match="gallery without regions"):
-        RegionGallery.load(tmp_path / "plain.safetensors")
-    with pytest.raises(ValueError, match="one vector a candidate"):
-        RegionGallery(plain, None, torch.ones(2, 1, dtype=torch.bool))
+def test_rows_a_region_need_a_mask_and_a_mask_needs_them():
+    with pytest.raises(ValueError, match="without a mask"):
+        Gallery(("a", "b"), torch.ones(2, 1, 3), "test", "two")
+    with pytest.raises(ValueError, match="with a mask"):
+        Gallery(("a", "b"), torch.ones(2, 3), "test", "two", torch.ones(2, 1, dtype=torch.bool))
+    with pytest.raises(ValueError, match="boxes without regions"):
+        Gallery(("a", "b"), torch.ones(2, 3), "test", "two", None, torch.ones(2, 1, 4))
 
 
 def test_regions_of_another_encoder_are_refused(tmp_path: Path):
     some_gallery().save(tmp_path / "regions.safetensors")
     with pytest.raises(ValueError, match="was made by encoder 'test'"):
-        RegionGallery.load(tmp_path / "regions.safetensors", "another")
+        Gallery.load(tmp_path / "regions.safetensors", "another")
 
 
 def test_batches_are_joined():
