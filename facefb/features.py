@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import torch
+from datasets import Dataset
+from jaxtyping import Int8
 from torch import Tensor
 
-from data_prep.attributes import ATTRIBUTES
-from data_prep.faces import Faces
+from data_prep.attributes import ATTRIBUTES, attribute_matrix
+from data_prep.faces import Faces, FaceSettings, load_faces
 from facefb.classifier import people, train_attribute_classifier, train_identity_classifier
 from facefb.settings import FeatureSettings
 from multiturn.encoders import Encoder
@@ -32,7 +34,7 @@ class FaceFeatures:
     """
 
     def __init__(self, encoder: Encoder, faces: Faces, folder: Path, batch_size: int, device: torch.device) -> None:
-        self._encoder, self._faces, self._folder = encoder, faces, folder
+        self._encoder, self.faces, self._folder = encoder, faces, folder
         self._batch_size, self._device = batch_size, device
         self._made: dict[str, Gallery] = {}
         self._standard: Standardised | None = None
@@ -85,18 +87,61 @@ class FaceFeatures:
 
     def _raw(self, part: str) -> Gallery:
         folder = self._folder / "as-encoded" if self._standardised else self._folder
-        path, faces = folder / f"{part}.safetensors", getattr(self._faces, part)
+        path, faces = folder / f"{part}.safetensors", getattr(self.faces, part)
         ids = list(faces["id"])
         if path.is_file():
             kept = Gallery.load(path)
             if kept.fingerprint == self._encoder.fingerprint and kept.ids == tuple(sorted(ids)):
                 return kept
         vectors = self._encoder.encode(faces, self._batch_size, show_progress=True)
-        source = f"{self._faces.source}, {part} part"
+        source = f"{self.faces.source}, {part} part"
         gallery = Gallery.of(ids, vectors, self._encoder.fingerprint, source)
         if launched().is_main_process:
             gallery.save(path)
         return gallery
+
+
+def prepared_features(
+    faces: FaceSettings,
+    settings: FeatureSettings,
+    seed: int,
+    output: Path,
+    device: torch.device,
+    resume: bool = False,
+    checkpoint: Path | None = None,
+) -> FaceFeatures:
+    """Load the faces and get their frozen features ready, with the encoder trained first where it is one to train.
+
+    Args:
+        faces: the data.
+        settings: of the features.
+        seed: of the encoder's weights.
+        output: folder of a training: drawn faces, the encoder and the galleries are kept there.
+        device: where features are computed and galleries lie.
+        resume: go on from what `output` holds.
+        checkpoint: output folder of a training whose faces and encoder are to be used as they are.
+    """
+    with launched().main_process_first():
+        loaded = load_faces(faces, (checkpoint or output) / "faces")
+    folder = (checkpoint or output) / "encoder"
+    encoder = make_encoder(settings, loaded, folder, device, seed, resume or checkpoint is not None)
+    features = FaceFeatures(encoder, loaded, output / "galleries", settings.batch_size, device)
+    # The other processes read what the first one has encoded.
+    with launched().main_process_first():
+        if settings.standardise:
+            features.standardise(folder / STANDARDISE)
+        if checkpoint is None:
+            features.gallery("train")
+            features.gallery("validation")
+    return features
+
+
+def attributes_of(faces: Dataset, gallery: Gallery) -> Int8[Tensor, "candidate attribute"]:
+    """True attributes of the faces, -1 or +1, in the order of the gallery and where it lies."""
+    order = gallery.positions(list(faces["id"])).cpu()
+    attributes = torch.empty(len(gallery), len(ATTRIBUTES), dtype=torch.int8)
+    attributes[order] = torch.from_numpy(attribute_matrix(faces))
+    return attributes.to(gallery.vectors.device)
 
 
 def make_encoder(

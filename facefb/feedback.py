@@ -8,17 +8,16 @@ from datasets import Dataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
-from data_prep.attributes import ATTRIBUTES, attribute_matrix
-from data_prep.faces import load_faces
+from data_prep.attributes import ATTRIBUTES
 from facefb.display import random_faces
-from facefb.features import STANDARDISE, FaceFeatures, make_encoder
+from facefb.features import attributes_of, prepared_features
 from facefb.matching import AttributeMatching
 from facefb.retriever import FeedbackRetriever
 from facefb.rollout import Rollout, Seeds, triplet_loss
 from facefb.settings import AttributeFeedbackSettings
 from facefb.users import FULL, SILENT, AttributeUser, Disclosure, matching_attributes
 from multiturn.gallery import Gallery
-from multiturn.processes import launched, own_device
+from multiturn.processes import own_device
 from multiturn.session import Turn
 from multiturn.task import Exam, Role
 from multiturn.trial import Outcome, Trial
@@ -60,26 +59,11 @@ class AttributeFeedback:
 
     def prepare(self, resume: bool = False, checkpoint: Path | None = None) -> None:
         """See `multiturn.task.Task.prepare`."""
-        settings, output = self.settings.features, self._output
-        with launched().main_process_first():
-            self.faces = load_faces(self.settings.faces, (checkpoint or output) / "faces")
-        encoder_folder = (checkpoint or output) / "encoder"
-        encoder = make_encoder(
-            settings,
-            self.faces,
-            encoder_folder,
-            self._device,
-            self.settings.seed,
-            resume or checkpoint is not None,
+        settings = self.settings
+        self.features = prepared_features(
+            settings.faces, settings.features, settings.seed, self._output, self._device, resume, checkpoint
         )
-        self.features = FaceFeatures(encoder, self.faces, output / "galleries", settings.batch_size, self._device)
-        # The other processes read what the first one has encoded.
-        with launched().main_process_first():
-            if settings.standardise:
-                self.features.standardise(encoder_folder / STANDARDISE)
-            if checkpoint is None:
-                self.features.gallery("train")
-                self.features.gallery("validation")
+        self.faces = self.features.faces
 
     def variant(self, settings: AttributeFeedbackSettings) -> "AttributeFeedback":
         """The same faces and features with other settings of witness, retriever or training."""
@@ -110,7 +94,7 @@ class AttributeFeedback:
         """See `multiturn.task.Task.rollout`."""
         assert isinstance(retriever, FeedbackRetriever)
         settings, gallery = self.settings, self.features.gallery("train")
-        user = AttributeUser(self._attributes(self.faces.train, gallery), self._disclosure, self._train_seeds.user)
+        user = AttributeUser(attributes_of(self.faces.train, gallery), self._disclosure, self._train_seeds.user)
         turns, gru = settings.evaluation.turns, settings.gru
         return Rollout(retriever, gallery, user, turns, gru.margin, gru.nearest, self._train_seeds)
 
@@ -161,7 +145,7 @@ class AttributeFeedback:
     ) -> Trial:
         """A trial with every face of a gallery as a target once, each opening with its own random face."""
         assert isinstance(retriever, FeedbackRetriever)
-        attributes = self._attributes(faces, gallery)
+        attributes = attributes_of(faces, gallery)
         targets = torch.arange(len(gallery), device=self._device)
         evaluation, seeds = self.settings.evaluation, self._test_seeds
 
@@ -186,7 +170,7 @@ class AttributeFeedback:
 
     def _baselines(self, predictions: Gallery, faces: Dataset) -> list[tuple[Role, Trial]]:
         """The attribute classifier, told all 40 attributes at once."""
-        user = AttributeUser(self._attributes(faces, predictions), FULL)
+        user = AttributeUser(attributes_of(faces, predictions), FULL)
         targets = torch.arange(len(predictions), device=self._device)
         counting, likelihood = (
             Trial(f"attribute classifier, {how}", matching, predictions, user, targets, turns=1)
@@ -196,10 +180,3 @@ class AttributeFeedback:
             )
         )
         return [("baseline", counting), ("reference", likelihood)]
-
-    def _attributes(self, faces: Dataset, gallery: Gallery) -> Tensor:
-        """True attributes of the faces, in the order of the gallery."""
-        order = gallery.positions(list(faces["id"])).cpu()
-        attributes = torch.empty(len(gallery), len(ATTRIBUTES), dtype=torch.int8)
-        attributes[order] = torch.from_numpy(attribute_matrix(faces))
-        return attributes.to(self._device)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from multiturn.gallery import Gallery
-from multiturn.replies import AttributeReply, Reply
+from multiturn.replies import AttributeReply, Reply, WantedReply
 from multiturn.scoring import VectorScores
 
 
@@ -25,7 +25,7 @@ class AttributeMatching:
     """Ranks by agreement between predicted attributes and those the user has told.
 
     Its gallery holds one logit an attribute (positive: predicted present). Known attributes of the target are what
-    follows from the replies: relevance times the candidate's value.
+    follows from the replies: relevance times the candidate's value, or what is wanted.
 
     Args:
         count: 'matches' counts attributes predicted right, which ties in long blocks; 'likelihood' adds up the
@@ -54,8 +54,10 @@ class AttributeMatching:
         """See `multiturn.session.Retriever.update`; a newer statement replaces an older one.
 
         Raises:
-            ValueError: the reply is no `AttributeReply`.
+            ValueError: the reply is neither an `AttributeReply` nor a `WantedReply`.
         """
+        if isinstance(reply, WantedReply):
+            return MatchingState(reply.wanted.float(), state.predictions, state.norms)
         if not isinstance(reply, AttributeReply):
             raise ValueError(f"this retriever understands attribute replies, not {type(reply).__name__}")
         told = (reply.relevance * reply.candidate).float()

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw
 
 from data_prep.attributes import ATTRIBUTES
-from multiturn.files import atomic_file
+from multiturn.report.sheet import CELL, FOUND, GAP, INK, LINE, QUIET, Thumbnails, draw_frame, save_png, write
 from multiturn.trial import Outcome
 
 TITLE = "Sessions: the target, then the face shown in each turn; a frame marks the target found"
-CELL = 120  # pixels across a face
-GAP = 10
 HEAD = 26  # height of the names of the columns
-LINE = 24  # height of a row's title
 BELOW = 36  # height of the two lines under a face
-INK, QUIET, FOUND = "#1d2329", "#5a6570", "#009e73"
 
 
 def pick_sessions(outcome: Outcome, count: int, seed: int) -> dict[str, int]:
@@ -87,33 +83,28 @@ def session_picture(outcome: Outcome, faces: Dataset, sessions: Mapping[str, int
     shown = outcome.shown[:, :, 0]
     targets = outcome.trial.targets.cpu()
     rows = list(titles.values())
-    images = _Images(outcome, faces, torch.cat([shown[rows].flatten(), targets[rows]]).unique().tolist())
+    ids = outcome.trial.gallery.ids
+    images = Thumbnails(
+        faces, (ids[place] for place in torch.cat([shown[rows].flatten(), targets[rows]]).unique().tolist())
+    )
     turns = shown.shape[1]
     sheet = Image.new("RGB", picture_size(len(rows), turns, images.height), "white")
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(["target", "opening", *(f"turn {turn}" for turn in range(1, turns))]):
-        _write(pen, _left(column) + CELL // 2, GAP + HEAD // 2, name, INK, 15, "mm")
+        write(pen, _left(column) + CELL // 2, GAP + HEAD // 2, name, INK, 15, "mm")
     for number, (title, session) in enumerate(titles.items()):
         top = GAP + HEAD + number * (LINE + images.height + BELOW + GAP)
         target = int(targets[session])
-        _write(pen, GAP, top + LINE // 2, f"{title}: {outcome.trial.gallery.ids[target]}", QUIET, 13, "lm")
-        sheet.paste(images[target], (_left(0), top + LINE))
+        write(pen, GAP, top + LINE // 2, f"{title}: {ids[target]}", QUIET, 13, "lm")
+        sheet.paste(images[ids[target]], (_left(0), top + LINE))
         for turn in range(turns):
             place = int(shown[session, turn])
             left = _left(turn + 1)
-            sheet.paste(images[place], (left, top + LINE))
+            sheet.paste(images[ids[place]], (left, top + LINE))
             _caption(pen, outcome, session, turn, left, top + LINE + images.height)
             if place == target:
-                pen.rectangle(
-                    (left - 4, top + LINE - 4, left + CELL + 3, top + LINE + images.height + 3),
-                    None,
-                    FOUND,
-                    4,
-                )
-    about = PngImagePlugin.PngInfo()
-    about.add_text("Title", TITLE)
-    with atomic_file(path) as temporary:
-        sheet.save(temporary, format="PNG", pnginfo=about)
+                draw_frame(pen, left, top + LINE, images.height, FOUND)
+    save_png(sheet, path, TITLE)
 
 
 def picture_size(rows: int, turns: int, height: int) -> tuple[int, int]:
@@ -129,8 +120,8 @@ def _left(column: int) -> int:
 def _caption(pen: ImageDraw.ImageDraw, outcome: Outcome, session: int, turn: int, left: int, top: int) -> None:
     matching = int(outcome.measures["matching_attributes"][session, turn])
     rank = float(outcome.ranks.under("expected")[session, turn])
-    _write(pen, left + CELL // 2, top + 13, f"{matching}/{len(ATTRIBUTES)} match", INK, 13, "mm")
-    _write(
+    write(pen, left + CELL // 2, top + 13, f"{matching}/{len(ATTRIBUTES)} match", INK, 13, "mm")
+    write(
         pen,
         left + CELL // 2,
         top + 29,
@@ -139,37 +130,3 @@ def _caption(pen: ImageDraw.ImageDraw, outcome: Outcome, session: int, turn: int
         12,
         "mm",
     )
-
-
-def _write(pen: ImageDraw.ImageDraw, x: int, y: int, text: str, colour: str, size: int, anchor: str) -> None:
-    pen.text((x, y), text, fill=colour, font=ImageFont.load_default(size), anchor=anchor)
-
-
-class _Images:
-    """Faces of a gallery by position, all fitted into one box that has the first one's proportions."""
-
-    def __init__(self, outcome: Outcome, faces: Dataset, places: Sequence[int]) -> None:
-        rows = {name: row for row, name in enumerate(faces["id"])}
-        names = {place: outcome.trial.gallery.ids[place] for place in places}
-        missing = [name for name in names.values() if name not in rows]
-        if missing:
-            raise ValueError(
-                f"no image of {missing[0]!r} among the {len(rows)} faces given ({len(missing)} are missing)"
-            )
-        found = {place: faces[rows[name]]["image"] for place, name in names.items()}
-        empty = [names[place] for place, image in found.items() if image is None]
-        if empty:
-            raise ValueError(f"the face {empty[0]!r} has no image ({len(empty)} have none)")
-        first = found[places[0]]
-        self.height = round(CELL * first.height / first.width)
-        self._boxed = {place: self._fit(image.convert("RGB")) for place, image in found.items()}
-
-    def _fit(self, image: Image.Image) -> Image.Image:
-        scale = min(CELL / image.width, self.height / image.height)
-        fitted = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-        box = Image.new("RGB", (CELL, self.height), "#eeeeee")
-        box.paste(fitted, ((CELL - fitted.width) // 2, (self.height - fitted.height) // 2))
-        return box
-
-    def __getitem__(self, place: int) -> Image.Image:
-        return self._boxed[place]

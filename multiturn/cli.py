@@ -100,7 +100,7 @@ class Parser(ArgumentParser):
         except ValueError as reason:
             self.error(str(reason))
         whole = yaml.safe_load(self.dump(options))
-        kept = {"task": options.task} | {field.name: whole[field.name] for field in fields(self._settings)}
+        kept = {"task": options.task} | {field.name: whole.get(field.name) for field in fields(self._settings)}
         return settings, options, yaml.safe_dump(kept, sort_keys=False)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -116,6 +116,23 @@ class Parser(ArgumentParser):
             asked = [f"--{found[1]}"]
         meant = [closest for name in asked if (closest := _closest(name, known))]
         return "".join([f"\n  did you mean {option}?" for option in meant])
+
+
+def asked_checkpoint(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """The folder that --checkpoint names, and the arguments that make its configuration the default.
+
+    It must be known before the rest can be parsed. Without one both are empty; exits with status 2 if the folder
+    holds no configuration.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--checkpoint")
+    asked, _ = first.parse_known_args(list(arguments))
+    if asked.checkpoint is None:
+        return Path(), []
+    config = Path(asked.checkpoint) / "config.yaml"
+    if not config.is_file():
+        parser.error(f"no {config}; --checkpoint is the output folder of a finished train.py")
+    return Path(asked.checkpoint), ["--config", str(config)]
 
 
 @contextmanager

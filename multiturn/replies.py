@@ -57,6 +57,27 @@ class AttributeReply:
 
 
 @dataclass(frozen=True)
+class WantedReply:
+    """Which attributes the target has and lacks, all that holds by now: it replaces what was wanted before.
+
+    So an attribute is added by wanting it too, withdrawn by leaving it out, and negated by the other sign.
+
+    Attributes:
+        wanted: +1 has the attribute, -1 has it not, 0 says nothing of it.
+    """
+
+    wanted: Int8[Tensor, "session attribute"]
+
+    def rows(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """See `Reply.rows`. Signs are written '+', '-' and '.', one character an attribute."""
+        return [{"kind": "wanted", "wanted": _signs(wanted)} for wanted in self.wanted.tolist()]
+
+    def to(self, device: torch.device | str) -> "WantedReply":
+        """The same replies on `device`."""
+        return WantedReply(self.wanted.to(device))
+
+
+@dataclass(frozen=True)
 class TextReply:
     """A sentence about the target, one a session."""
 
@@ -139,6 +160,8 @@ def reply_from_rows(rows: Sequence[Mapping[str, Any]], positions: Mapping[str, i
                     _tensor_of_signs([row["candidate"] for row in rows]),
                     _tensor_of_signs([row["relevance"] for row in rows]),
                 )
+            case "wanted":
+                return WantedReply(_tensor_of_signs([row["wanted"] for row in rows]))
             case "text":
                 if strange := [row["text"] for row in rows if not isinstance(row["text"], str)]:
                     raise ValueError(f"a text reply says a string, not {strange[0]!r}")
@@ -154,7 +177,7 @@ def reply_from_rows(rows: Sequence[Mapping[str, Any]], positions: Mapping[str, i
                     raise ValueError("the vector of an image reply is one list of finite numbers")
                 return ImageReply(tuple(row["name"] for row in rows), vectors)
             case kind:
-                raise ValueError(f"unknown kind of reply {kind!r}; known: attributes, text, relevance, image")
+                raise ValueError(f"unknown kind of reply {kind!r}; known: attributes, wanted, text, relevance, image")
     except KeyError as missing:
         raise ValueError(
             f"a reply lacks, or the gallery does not hold, {missing}: was it said to another gallery?"

@@ -1,6 +1,6 @@
 """All that training, evaluation and studies know of a task; the tasks themselves live in the system packages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -8,6 +8,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from torch import nn
 from torch.utils.data import Dataset
 
+from multiturn.gallery import Gallery
+from multiturn.replies import Reply
+from multiturn.settings import TrainingSettings
 from multiturn.trial import Outcome, Trial
 
 Role = Literal["baseline", "control", "reference"]
@@ -72,4 +75,55 @@ class Task(Protocol):
 
     def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
         """Draw sessions of the model's outcome into `folder`; returns title and file of each picture."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of several trainings that a retriever goes through, each with its own loss.
+
+    Attributes:
+        name: of the progress bar.
+        folder: below the output folder, for checkpoints, history and the best weights; the last stage's is ".".
+        rollout: gets a retriever ready for the stage, and returns what is trained; see `Task.rollout`.
+        training: how.
+        primary: chooses the best epoch; see `multiturn.training.fit`.
+        validate: more values of the retriever, beside those of the validation trial.
+    """
+
+    name: str
+    folder: str
+    rollout: Callable[[nn.Module], nn.Module]
+    training: TrainingSettings
+    primary: str
+    validate: Callable[[nn.Module], Mapping[str, float]] | None = None
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A task whose retriever is trained in stages."""
+
+    def stages(self) -> Sequence[Stage]:
+        """The stages in their order; each goes on from the best epoch of the one before."""
+        ...
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A task whose test images a person can search: prepared, it tells what a line of theirs means."""
+
+    def candidates(self) -> Gallery:
+        """The images to search."""
+        ...
+
+    def images(self) -> Any:
+        """A data set of them, with the columns `id` and `image`."""
+        ...
+
+    def read_reply(self, text: str) -> Reply:
+        """What a line of text says, as one session's reply.
+
+        Raises:
+            ValueError: it cannot be understood; the message says what can.
+        """
         ...

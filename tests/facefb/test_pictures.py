@@ -109,7 +109,7 @@ def test_the_picture_carries_its_title(outcome, faces, tmp_path):
 
 def test_a_face_that_is_not_there_is_named_and_nothing_is_written(outcome, faces, tmp_path):
     without = faces.filter(lambda name: name != NAMES[4], input_columns="id")
-    with pytest.raises(ValueError, match=r"no image of '000004\.jpg' among the 11 faces"):
+    with pytest.raises(ValueError, match=r"no image of '000004\.jpg' among the 11 images"):
         session_picture(outcome, without, [4], tmp_path / "p.png")
     assert list(tmp_path.iterdir()) == []
 

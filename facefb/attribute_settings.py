@@ -1,0 +1,86 @@
+"""Settings of attribute search, as plain dataclasses; importing this module loads nothing heavy."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_prep.faces import FaceSettings
+from facefb.settings import FeatureSettings
+from multiturn.settings import EvaluationSettings, TrainingSettings, at_least
+
+if TYPE_CHECKING:
+    from facefb.attribute_search import AttributeSearch
+
+
+@dataclass(frozen=True)
+class SpaceSettings:
+    """The common space of faces and queries, and its loss.
+
+    Args:
+        dim: of the space.
+        hidden: width of the hidden layer of each tower; 0 leaves it out.
+        margin: of the triplet loss.
+        hard_negatives: examples of a batch that also get a query with 1 to 3 flipped attributes as a negative.
+        hard_weight: of the loss on these.
+        partial: train on queries of some of the attributes, as people ask them; otherwise all are always told.
+    """
+
+    dim: int = 300
+    hidden: int = 512
+    margin: float = 0.5
+    hard_negatives: int = 4
+    hard_weight: float = 0.5
+    partial: bool = True
+
+    def __post_init__(self) -> None:
+        at_least("dim", self.dim, 1)
+        for name in ("hidden", "margin", "hard_negatives", "hard_weight"):
+            at_least(name, getattr(self, name), 0)
+
+
+@dataclass(frozen=True)
+class QuerySettings:
+    """The queries of an evaluation.
+
+    Args:
+        count: random test images that a query is made of; all of them where there are fewer.
+        told: how many of the target's attributes are known by each turn; the last holds for all later turns.
+    """
+
+    count: int = 2000
+    told: list[int] = field(default_factory=lambda: [3, 4, 5])
+
+    def __post_init__(self) -> None:
+        at_least("count", self.count, 1)
+        if not self.told or self.told != sorted(self.told) or self.told[0] < 1:
+            raise ValueError(f"queries.told never falls and starts at 1 or more, such as [3, 4, 5]; not {self.told}")
+
+
+@dataclass(frozen=True)
+class AttributeSearchSettings:
+    """Search of faces by attributes that they have or lack.
+
+    Args:
+        faces: the data.
+        features: the frozen features of a face.
+        space: the retriever and its loss.
+        queries: of the evaluation.
+        training: of the retriever.
+        evaluation: of the retriever and what it is compared with.
+        seed: of weights and of every random draw.
+    """
+
+    faces: FaceSettings = field(default_factory=FaceSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    space: SpaceSettings = field(default_factory=SpaceSettings)
+    queries: QuerySettings = field(default_factory=QuerySettings)
+    # papers/face-attribute-retrieval.txt, "Training setup"
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(epochs=10, batch_size=128))
+    evaluation: EvaluationSettings = field(default_factory=lambda: EvaluationSettings(turns=1))
+    seed: int = 0
+
+    def build(self, output: Path) -> "AttributeSearch":
+        """Make the task that these settings describe; what it trains or caches goes to `output`."""
+        from facefb.attribute_search import AttributeSearch
+
+        return AttributeSearch(self, output)

@@ -1,0 +1,194 @@
+"""Claims about search by attributes: the space, its loss, its queries and what fits them."""
+
+import json
+
+import pytest
+import torch
+
+from facefb.attribute_queries import AttributeQueries, SilentQueries, check_told, fitting, list_measures, read_query
+from facefb.attribute_settings import QuerySettings, SpaceSettings
+from facefb.attribute_space import AttributeSpace, contradicts, triplet_loss
+from facefb.attribute_training import SpaceLoss, flip, leave_out
+from facefb.matching import AttributeMatching
+from multiturn.contracts import check_retriever, check_user
+from multiturn.draws import uniform
+from multiturn.gallery import Gallery
+from multiturn.replies import TextReply, WantedReply, reply_from_rows
+from multiturn.session import Session, play
+
+NAMES, FACES, FEATURES = ["Male", "Smiling", "Young", "Bald", "Wearing_Hat", "Eyeglasses"], 60, 7
+GENERATOR = torch.Generator().manual_seed(3)
+ATTRIBUTES = (torch.randint(0, 2, (FACES, len(NAMES)), generator=GENERATOR) * 2 - 1).to(torch.int8)
+GALLERY = Gallery.of([f"{i:02d}" for i in range(FACES)], torch.randn(FACES, FEATURES, generator=GENERATOR), "enc", "s")
+TARGETS = torch.tensor([4, 50, 11])
+QUERIES = AttributeQueries(ATTRIBUTES, [3, 4])
+
+
+def space(hidden: int = 8) -> AttributeSpace:
+    torch.manual_seed(0)
+    return AttributeSpace(NAMES, "enc", FEATURES, 5, hidden).eval()
+
+
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_the_space_keeps_a_retrievers_promises(hidden):
+    check_retriever(space(hidden), GALLERY, QUERIES, TARGETS)
+
+
+@pytest.mark.parametrize("count", ["matches", "likelihood"])
+def test_the_classifier_understands_wanted_attributes_too(count):
+    logits = Gallery.of(GALLERY.ids, torch.randn(FACES, len(NAMES), generator=GENERATOR), "logits", "s")
+    check_retriever(AttributeMatching(count), logits, QUERIES, TARGETS)
+
+
+@pytest.mark.parametrize("user", [QUERIES, SilentQueries(len(NAMES))], ids=["queries", "silent"])
+def test_users_keep_their_promises(user):
+    check_user(user, GALLERY, TARGETS)
+
+
+def test_what_was_told_stays_told_and_is_true():
+    turns = list(play(Session(space(), GALLERY, TARGETS), QUERIES, TARGETS, 3))
+    said = [turn.reply.wanted for turn in turns[1:]]  # pyright: ignore[reportOptionalMemberAccess,reportAttributeAccessIssue]
+    assert [one.ne(0).sum(1).tolist() for one in said] == [[3] * 3, [4] * 3, [4] * 3]
+    assert all(bool(((one == 0) | (one == ATTRIBUTES[TARGETS])).all()) for one in said)
+    assert bool((said[1][said[0] != 0] != 0).all())
+
+
+def test_an_attribute_can_be_added_withdrawn_and_negated():
+    session = Session(space(), GALLERY, torch.zeros(1, dtype=torch.long), 5)
+    told = [session.tell(WantedReply(torch.tensor([row], dtype=torch.int8))) for row in (
+        [1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0],
+    )]  # fmt: skip
+    pages = [turn.shown.tolist() for turn in told]
+    assert pages[0] == pages[2] and pages[0] != pages[1] and pages[0] != pages[3]
+
+
+def test_a_wanted_reply_survives_json():
+    reply = WantedReply(torch.tensor([[1, -1, 0]], dtype=torch.int8))
+    read = reply_from_rows(json.loads(json.dumps(reply.rows(GALLERY.ids))), {})
+    assert isinstance(read, WantedReply) and torch.equal(read.wanted, reply.wanted)
+
+
+def test_the_triplet_loss_follows_a_loop():
+    torch.manual_seed(1)
+    faces, own, others = torch.randn(4, 5), torch.randn(4, 5), torch.randn(6, 5)
+    negative = torch.rand(4, 6) < 0.5
+    cosine = torch.nn.functional.cosine_similarity
+    terms = [
+        max(0.0, (1 - cosine(faces[i], own[i], 0)).item() - (1 - cosine(faces[i], others[j], 0)).item() + 0.5)
+        for i in range(4)
+        for j in range(6)
+        if negative[i, j]
+    ]
+    assert triplet_loss(faces, own, others, negative, 0.5).item() == pytest.approx(sum(terms) / len(terms), abs=1e-5)
+
+
+def test_nothing_negative_costs_nothing():
+    torch.manual_seed(1)
+    ones = torch.randn(2, 3)
+    assert triplet_loss(ones, ones, ones, torch.zeros(2, 2, dtype=torch.bool), 0.5).item() == 0
+
+
+def test_equal_or_agreeing_queries_are_no_negatives():
+    attributes = torch.tensor([[1, -1, 1]], dtype=torch.int8)
+    wanted = torch.tensor([[1, -1, 1], [0, -1, 0], [1, 1, 0], [0, 0, 0]], dtype=torch.int8)
+    assert contradicts(wanted, attributes).tolist() == [[False, False, True, False]]
+
+
+def test_flipped_queries_differ_in_one_to_three_wanted_attributes():
+    wanted = leave_out(ATTRIBUTES, uniform(1, torch.arange(FACES), 0, len(NAMES) + 1))
+    flipped = flip(wanted, uniform(2, torch.arange(FACES), 0, len(NAMES) + 1))
+    changed = (flipped != wanted).sum(1)
+    said = wanted.ne(0).sum(1)
+    assert bool(((changed >= 1) & (changed <= said.clamp(max=3))).all()) and bool((flipped.eq(0) == wanted.eq(0)).all())
+    assert set(said.tolist()) == set(range(1, len(NAMES) + 1))
+
+
+def test_a_step_lowers_the_loss_and_only_trains_the_towers():
+    network = space()
+    loss = SpaceLoss(network, GALLERY, ATTRIBUTES, SpaceSettings(hard_negatives=4), 0)
+    optimizer = torch.optim.Adam(loss.parameters(), 1e-2)
+    batch = torch.arange(32)
+    before = loss(batch, 0)
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss(batch, 0).backward()
+        optimizer.step()
+    assert loss(batch, 0).item() < 0.5 * before.item()
+
+
+def test_relevant_is_who_agrees_with_all_that_is_wanted():
+    wanted = torch.zeros(1, len(NAMES), dtype=torch.int8)
+    wanted[0, [0, 2]] = torch.tensor([1, -1], dtype=torch.int8)
+    expected = (ATTRIBUTES[:, 0] == 1) & (ATTRIBUTES[:, 2] == -1)
+    assert torch.equal(fitting(ATTRIBUTES, wanted)[0], expected)
+
+
+def test_true_attributes_find_all_that_is_relevant_first_and_never_count_the_query_image():
+    truth = Gallery.of(GALLERY.ids, ATTRIBUTES.float(), "true", "s")
+    matching = AttributeMatching("matches")
+    *_, last = play(Session(matching, truth, TARGETS, 10, watched=TARGETS), QUERIES, TARGETS, 1)
+    measures = list_measures(matching, truth, QUERIES, last, TARGETS)
+    others = fitting(ATTRIBUTES, QUERIES.wanted(TARGETS, TARGETS, 1)).sum(1) - 1
+    assert measures["average_precision"].tolist() == pytest.approx([1.0] * 3)
+    assert measures["prevalence"].tolist() == pytest.approx((others / (FACES - 1)).tolist())
+    assert measures["P@10"].tolist() == pytest.approx((others.clamp(max=10) / 10).tolist())
+
+
+def test_a_query_is_read_whatever_its_capitals_and_underscores():
+    expected = [-1, 1, 0, 0, 1, 0]
+    assert read_query("smiling, NOT male, wearing hat", NAMES).tolist() == expected
+    assert read_query("Smiling,no Male, Wearing_Hat,", NAMES).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Smilling", "no attribute 'Smilling'; did you mean Smiling"),
+        ("not eye glasses", "did you mean Eyeglasses"),
+        ("zebra", "known: Male, Smiling"),
+        ("Male, not Male", "both wants Male and does not"),
+        (" , ", "names no attribute"),
+    ],
+)
+def test_a_query_that_cannot_be_read_says_why(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_query(text, NAMES)
+
+
+def test_other_replies_and_other_numbers_of_attributes_are_refused():
+    state = space().start(1, GALLERY)
+    with pytest.raises(ValueError, match="understands wanted attributes, not TextReply"):
+        space().update(state, TextReply(("smiling",)), GALLERY)
+    with pytest.raises(ValueError, match="speaks of 2 attributes, the retriever knows 6"):
+        space().update(state, WantedReply(torch.zeros(1, 2, dtype=torch.int8)), GALLERY)
+
+
+def test_a_gallery_of_another_encoder_is_refused():
+    with pytest.raises(ValueError, match="made by encoder 'other'"):
+        space().start(1, Gallery.of(GALLERY.ids, GALLERY.vectors, "other", "s"))
+
+
+@pytest.mark.parametrize("told", [[], [0], [3, 2], [7]])
+def test_impossible_numbers_of_told_attributes_are_refused(told):
+    with pytest.raises(ValueError, match="told says how many of the 6"):
+        check_told(told, 6)
+
+
+def test_settings_refuse_what_makes_no_sense():
+    with pytest.raises(ValueError, match="never falls"):
+        QuerySettings(told=[4, 3])
+    with pytest.raises(ValueError, match="dim must be at least 1"):
+        SpaceSettings(dim=0)
+
+
+@torch.no_grad()
+def test_a_checkpoint_scores_the_same_to_the_last_bit(tmp_path):
+    before = space()
+    before.save_pretrained(tmp_path)
+    after = AttributeSpace.from_pretrained(tmp_path)
+    wanted = WantedReply(ATTRIBUTES[:2])
+    scores = [
+        one.score(one.update(one.start(2, GALLERY), wanted, GALLERY), GALLERY).block(0, FACES)
+        for one in (before, after)
+    ]
+    assert torch.equal(scores[0], scores[1])
