@@ -20,6 +20,12 @@ WAYS = {
     "loop": "a loop over queries: all distances, argsort, place of the target",
 }
 
+ENCODING_WAYS = {
+    "encoder": "this toolkit: `TimmEncoder.encode`",
+    "plain loop": "a plain PyTorch loop over a DataLoader",
+    "network alone": "the network alone, on pixels that are decoded already",
+}
+
 
 def search_block(result: Result) -> str:
     """Times of one turn of a batch of sessions, and how many answers hold in float64."""
@@ -79,6 +85,68 @@ def epoch_block(result: Result) -> str:
         f"{machine_line(result)}"
     )
     return markdown_table(table, note)
+
+
+def encoding_block(result: Result) -> str:
+    """Pictures a second of the encoder, of a plain loop and of the network alone."""
+    settings, ways = result["settings"], result["ways"]
+    table = [["Way", "Pictures/s", "Median, s"]]
+    for name, words in ENCODING_WAYS.items():
+        way = ways[name]
+        table.append([words, f"{way['pictures_per_second']:.1f}", f"{way['median']:.2f}"])
+    note = (
+        f"{settings['pictures']} JPEG files through {settings['network']} at {settings['size']} pixels, batches of "
+        f"{settings['batch_size']}, {settings['workers']} processes that decode; medians of {settings['rounds']} "
+        f"alternating repetitions in one process. The encoder reaches {result['share_of_plain_loop']:.3f} of the plain "
+        f"loop (median of the repetitions' ratios) and {result['share_of_network']:.3f} of the network alone, which "
+        f"decodes nothing. {machine_line(result)}"
+    )
+    return markdown_table(table, note)
+
+
+def galleries_block(result: Result) -> str:
+    """What was encoded, how fast, and how large it is."""
+    head = ["Data", "Encoder", "Candidates", "Vectors each", "Dimensions", "Pictures/s"]
+    table = [[*head, "MB, float32", "MB, float16"]]
+    for row in result["galleries"]:
+        counts = [f"{row['candidates']:,}", str(row["vectors_per_candidate"]), str(row["dim"])]
+        sizes = [f"{row['megabytes'][kind]:,.1f}" for kind in ("float32", "float16")]
+        table.append([row["data"], row["encoder"], *counts, f"{row['pictures_per_second']:.1f}", *sizes])
+    lost = [
+        f"{row['encoder']} on {row['data']} leaves {row['pictures'] - row['candidates']:,} of {row['pictures']:,} out"
+        for row in result["galleries"]
+        if row["candidates"] < row["pictures"]
+    ]
+    sources = list(dict.fromkeys(row["source"] for row in result["galleries"]))
+    note = (
+        f"{'; '.join(sources)}. {limited(result)}The time is that of reading, decoding, encoding, writing and loading, "
+        f"batches of {result['settings']['batch_size']}. {'. '.join([*lost, machine_line(result)])}"
+    )
+    return markdown_table(table, note)
+
+
+def probes_block(result: Result) -> str:
+    """Known results, and whether they came out."""
+    table = [["Probe", "Found", "Should be", "Pictures", "Without a face"]]
+    for probe in result["probes"]:
+        row = [probe["what"], f"{probe['found']:.3f}", _wanted(probe), f"{probe['pictures']:,}"]
+        table.append([*row, str(probe["without_face"])])
+    holding = sum(probe["holds"] for probe in result["probes"])
+    told = "" if limited(result) else f"{holding} of {len(result['probes'])} come out as they should. "
+    note = f"Share of right answers; a picture without a face counts as wrong. {limited(result)}{told}"
+    return markdown_table(table, note + machine_line(result))
+
+
+def limited(result: Result) -> str:
+    """A warning where only a part of the data was looked at."""
+    limit = result["settings"]["limit"]
+    return "" if limit is None else f"A trial run on a part of the data (--limit {limit}): no result. "
+
+
+def _wanted(probe: Mapping[str, Any]) -> str:
+    if probe["least"] is None:
+        return NONE
+    return f"≥ {probe['least']:.3f}" if probe["most"] is None else f"{probe['least']:.2f} to {probe['most']:.2f}"
 
 
 def machine_line(result: Result) -> str:

@@ -42,7 +42,7 @@ def load(
     """Load every image below a folder, in every depth.
 
     Images stay on disk and are referred to by path; moving the folder breaks the result. Read them with
-    `data_prep.pictures.read_picture`, which turns them upright and makes them RGB. Hidden files are passed over.
+    `multiturn.pictures.read_picture`, which turns them upright and makes them RGB. Hidden files are passed over.
 
     Args:
         root: the folder.

@@ -1,30 +1,68 @@
-"""Encoding items into a gallery, in shards that outlive a kill, by one process or several; encoders live elsewhere."""
+"""Encoding items into a gallery: what is there already is kept, what is new is encoded and merged in, part by part.
 
-import hashlib
-import json
-import shutil
+Encoding lives in `shards`, the file's format in `gallery_files`.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from accelerate.utils import broadcast_object_list, gather_object
 from tqdm.auto import tqdm
 
 from multiturn.encoders import Encoder
-from multiturn.files import atomic_file
+from multiturn.encoders.regions import RegionEncoder
 from multiturn.gallery import Gallery
-from multiturn.processes import launched, own_device
-from multiturn.settings import at_least
+from multiturn.gallery_files import GalleryFile, Table, writing
+from multiturn.items import digests
+from multiturn.processes import launched
+from multiturn.shards import UNDECODABLE, Building, Shards, part
+
+_COPIED_AT_ONCE = 1 << 25  # bytes
+_REMEDY = "overwrite it (--overwrite), or choose another folder"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What became of the items.
+
+    Attributes:
+        path: of the gallery.
+        candidates: in it.
+        kept: items whose vectors were there already.
+        new: items that were encoded for the first time.
+        changed: items that were there with another content, and were encoded again.
+        gone: candidates that the data lacks by now, and that stay.
+        dropped: such candidates that were taken out.
+        left_out: items without a vector: id -> reason.
+        written: whether the file was written, False if all was there.
+    """
+
+    path: Path
+    candidates: int
+    kept: int
+    new: int
+    changed: int
+    gone: int
+    dropped: int
+    left_out: dict[str, str]
+    written: bool
+
+    def __str__(self) -> str:
+        told = [f"{self.kept:,} kept, {self.new:,} new"]
+        told += [f"{self.changed:,} changed and encoded again"] if self.changed else []
+        told += [f"{self.gone:,} that the data lacks kept (--drop_removed drops them)"] if self.gone else []
+        told += [f"{self.dropped:,} that the data lacks dropped"] if self.dropped else []
+        told += [f"{count:,} left out ({reason})" for reason, count in sorted(Counter(self.left_out.values()).items())]
+        return ", ".join(told)
 
 
 def build_gallery(
-    encoder: Encoder,
+    encoder: Encoder | RegionEncoder,
     items: Any,
     ids: Sequence[str],
     source: str,
@@ -33,7 +71,18 @@ def build_gallery(
     shard_size: int = 4096,
     show_progress: bool = True,
 ) -> Gallery:
-    """Encode items and write them as a gallery, all or nothing.
+    """Encode items and load the gallery: `build` with its usual settings; on the CPU, in every process."""
+    how = Building(batch_size, shard_size, show_progress=show_progress)
+    return Gallery.load(build(encoder, items, ids, source, output, how).path, made_by=encoder.fingerprint)
+
+
+def build(
+    encoder: Encoder | RegionEncoder, items: Any, ids: Sequence[str], source: str, output: Path, how: Building
+) -> Built:
+    """Encode items and write them as a gallery, all or nothing, with memory for one shard.
+
+    Where the gallery is there already, only those items are encoded that it lacks or whose content has changed (told
+    by a digest of their bytes), and the other vectors are copied. Candidates that the data lacks by now stay.
 
     Finished shards are kept in OUTPUT.shards: run again after a kill, it goes on from them, and the file is the
     same byte for byte. So it is with several processes under `accelerate launch`: each encodes every n-th shard,
@@ -41,155 +90,163 @@ def build_gallery(
     a CPU, the threads a process (OMP_NUM_THREADS) are the same: the last bits of some sums depend on them, and
     shards made under others are not used.
 
-    A gallery that is there already, of the same ids and source and by an encoder of the same fingerprint, is read
-    and not made again: delete it where items have changed and kept their ids.
-
     Args:
-        encoder: the same in every process.
-        items: a list or a data set.
+        encoder: the same in every process. One that finds faces leaves out pictures that have none.
+        items: texts, pictures, or a data set with an `image` column.
         ids: one an item, each once, in any order.
         source: what the items are, as tables print it.
         output: the gallery's file.
-        batch_size: items at once.
-        shard_size: items whose vectors are written at once; that many at most are encoded again after a kill.
-        show_progress: whether the first process shows a bar.
-    Returns:
-        the gallery, on the CPU, in every process.
+        how: sizes, dtype, and what becomes of old vectors and bad pictures.
     Raises:
         ValueError: ids that repeat or do not match the items in number; an item that cannot be encoded, or whose
-            vector is not finite (its id is named).
+            vector is not finite (its id is named); there is a gallery of another encoder, dtype or data.
         OSError: the disk is full, or the folder cannot be written; finished shards are kept.
     """
-    at_least("batch_size", batch_size, 1)
-    at_least("shard_size", shard_size, 1)
-    names = _checked(ids, items)
+    order = _checked(ids, items)
+    names, items = [ids[place] for place in order], part(items, order)
     everyone = launched()
-    if output.is_file():
-        kept = Gallery.load(output)
-        if (kept.ids, kept.fingerprint, kept.source) == (tuple(names), encoder.fingerprint, source):
-            return kept
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    in_order = items.select(order) if isinstance(items, Dataset) else [items[place] for place in order]
-    texts = [item for item in in_order if isinstance(item, str)] if isinstance(in_order, list) else []
-    plan = _plan(encoder, names, texts, batch_size, shard_size)
-    shards = _Shards(output, plan, names, shard_size)
+    show = how.show_progress and everyone.is_main_process
+    before = _Before.read(output, encoder.fingerprint, names, how)
+    content = _digests(names, items, show)
+    known_out = before.still_left_out(content, how)
+    wanted = [
+        row for row, name in enumerate(names) if before.content.get(name) != content[name] and name not in known_out
+    ]
+    todo = {names[row]: content[names[row]] for row in wanted}
+    shards = Shards(output, encoder, part(items, wanted), todo, how)
+    everyone.wait_for_everyone()  # All have read what is there.
     if everyone.is_main_process:
         shards.tidy()
     everyone.wait_for_everyone()
     mine = shards.missing()[everyone.process_index :: everyone.num_processes]
     everyone.wait_for_everyone()  # The others' lists must not depend on what this process writes.
-    _encode(encoder, in_order, shards, mine, batch_size, show_progress and everyone.is_main_process)
+    shards.encode(mine, show)
     everyone.wait_for_everyone()
+    built: list[Built | None] = [None]
     if everyone.is_main_process:
-        Gallery(tuple(names), shards.together(), encoder.fingerprint, source).save(output)
+        built = [_finish(output, encoder.fingerprint, source, before, content, known_out, todo, shards, how)]
         shards.remove()
-    everyone.wait_for_everyone()
-    return Gallery.load(output, made_by=encoder.fingerprint)
+    broadcast_object_list(built)
+    assert built[0] is not None
+    return built[0]
 
 
-class _Shards:
-    """The shards of one gallery on disk; each is written all or nothing, below a folder named for the plan."""
+@dataclass(frozen=True)
+class _Before:
+    """The gallery that is there already, or nothing."""
 
-    def __init__(self, output: Path, plan: str, names: list[str], size: int) -> None:
-        self._output, self._all = output, output.with_name(f"{output.name}.shards")
-        self._folder, self.names, self._size = self._all / plan, names, size
+    file: GalleryFile | None
+    content: dict[str, str]
 
-    def tidy(self) -> None:
-        """Remove what another plan or a killed process has left."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for other in self._all.iterdir():
-            if other != self._folder:
-                shutil.rmtree(other)
-        for partial in [
-            *self._folder.glob(".*.partial"),
-            *self._output.parent.glob(f".{self._output.name}.*.partial"),
-        ]:
-            partial.unlink(missing_ok=True)
+    @classmethod
+    def read(cls, output: Path, fingerprint: str, names: list[str], how: Building) -> "_Before":
+        if how.overwrite or not output.is_file():
+            return cls(None, {})
+        file = GalleryFile(output)
+        if file.fingerprint != fingerprint:
+            raise ValueError(f"{output} was made by encoder {file.fingerprint!r}, not {fingerprint!r}; {_REMEDY}")
+        if file.tables["vectors"].dtype != getattr(torch, how.dtype):
+            raise ValueError(f"{output} holds {file.tables['vectors'].dtype}, not {how.dtype}; {_REMEDY}")
+        if "digests" not in file.tables:
+            raise ValueError(f"{output} does not tell of which content its vectors were made; {_REMEDY}")
+        if not {*file.ids, *file.left_out} & set(names):
+            raise ValueError(f"{output} ({file.source}) holds none of these {len(names):,} items; {_REMEDY}")
+        digests = file.read("digests", 0, len(file)).numpy()
+        return cls(file, {name: row.tobytes().hex() for name, row in zip(file.ids, digests, strict=True)})
 
-    def rows(self, number: int) -> range:
-        """Places of a shard's items."""
-        return range(number * self._size, min((number + 1) * self._size, len(self.names)))
-
-    def missing(self) -> list[int]:
-        """Numbers of the shards that are not there yet."""
-        return [number for number in range(self._count) if not self._path(number).is_file()]
-
-    def write(self, number: int, vectors: Float[Tensor, "item *region dim"]) -> None:
-        """Write a shard."""
-        with atomic_file(self._path(number)) as temporary:
-            try:
-                save_file({"vectors": vectors.contiguous()}, temporary)
-            except SafetensorError as reason:
-                raise OSError(f"{self._path(number)} could not be written: {reason}") from reason
-
-    def together(self) -> Float[Tensor, "item *region dim"]:
-        """All shards as one, with no second copy in memory."""
-        first = self._read(0)
-        whole = torch.empty(len(self.names), *first.shape[1:])
-        for number in range(self._count):
-            rows = self.rows(number)
-            whole[rows.start : rows.stop] = self._read(number)
-        return whole
-
-    def remove(self) -> None:
-        """Remove all of them; the gallery is there."""
-        shutil.rmtree(self._all)
-
-    @property
-    def _count(self) -> int:
-        return -(-len(self.names) // self._size)
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number:06d}.safetensors"
-
-    def _read(self, number: int) -> Tensor:
-        try:
-            return load_file(self._path(number))["vectors"]
-        except SafetensorError as reason:
-            raise ValueError(f"{self._path(number)} is damaged ({reason}); delete it and run again") from reason
+    def still_left_out(self, content: dict[str, str], how: Building) -> dict[str, tuple[str, str]]:
+        """Items that had no vector and are the same still; bad pictures are tried again where they are errors."""
+        return {
+            name: (why, digest)
+            for name, (why, digest) in (self.file.left_out if self.file else {}).items()
+            if content.get(name) == digest and not (why == UNDECODABLE and how.on_bad_image == "error")
+        }
 
 
-def _encode(
-    encoder: Encoder, items: Any, shards: _Shards, mine: list[int], batch_size: int, show_progress: bool
+def _finish(
+    output: Path,
+    fingerprint: str,
+    source: str,
+    before: _Before,
+    content: dict[str, str],
+    left_out: dict[str, tuple[str, str]],
+    todo: dict[str, str],
+    shards: Shards,
+    how: Building,
+) -> Built:
+    """Merge the vectors that stay with those of the shards."""
+    made = shards.files()
+    left_out = left_out | {name: told for shard in made for name, told in shard.left_out.items()}
+    bad = [name for name, (why, _) in left_out.items() if why == UNDECODABLE]
+    if bad and how.on_bad_image == "error":
+        raise ValueError(
+            f"{len(bad)} pictures cannot be decoded, first {bad[0]!r}; replace them, or skip such pictures"
+        )
+    removed = before.content.keys() - content.keys()
+    stays = before.content.keys() - todo.keys() - left_out.keys() - (removed if how.drop_removed else set())
+    rows = [(name, shard, row) for shard in made for row, name in enumerate(shard.ids)]
+    new = len(rows) - sum(name in before.content for name, _, _ in rows)
+    if before.file is not None:
+        rows += [(name, before.file, row) for row, name in enumerate(before.file.ids) if name in stays]
+    rows.sort(key=lambda row: row[0])
+    if len(rows) < 2:
+        raise ValueError(f"a gallery needs at least two candidates, and {len(rows)} are left of {len(content)} items")
+    file = before.file
+    same = (
+        file is not None and not todo and len(rows) == len(file) and (file.source, file.left_out) == (source, left_out)
+    )
+    if not same:
+        _merge(output, fingerprint, source, rows, left_out)
+    return Built(
+        path=output,
+        candidates=len(rows),
+        kept=len(stays - removed),
+        new=new,
+        changed=sum(len(shard) for shard in made) - new,
+        gone=len(stays & removed),
+        dropped=len(removed - stays),
+        left_out={name: why for name, (why, _) in sorted(left_out.items())},
+        written=not same,
+    )
+
+
+def _merge(
+    output: Path,
+    fingerprint: str,
+    source: str,
+    rows: list[tuple[str, GalleryFile, int]],
+    left_out: dict[str, tuple[str, str]],
 ) -> None:
-    """Encode and write the shards that are this process's to make."""
-    total = sum(len(shards.rows(number)) for number in mine)
-    with tqdm(total=total, desc="gallery", unit="item", disable=not show_progress) as bar:
-        for number in mine:
-            rows = shards.rows(number)
-            part = items.select(rows) if isinstance(items, Dataset) else items[rows.start : rows.stop]
-            vectors = encoder.encode(part, batch_size, show_progress).float().cpu()
-            if len(vectors) != len(rows) or vectors.shape[-1] != encoder.dim:
-                raise ValueError(
-                    f"{encoder.fingerprint} made vectors of shape {tuple(vectors.shape)} of {len(rows)} items; it "
-                    f"should make one of {encoder.dim} numbers for each"
-                )
-            bad = (~torch.isfinite(vectors.flatten(1)).all(1)).nonzero().flatten().tolist()
-            if bad:
-                raise ValueError(
-                    f"the vector of {shards.names[rows.start + bad[0]]!r} holds NaN or infinity, as do those of "
-                    f"{len(bad) - 1} others; look at that item and at the encoder's weights"
-                )
-            shards.write(number, vectors)
-            bar.update(len(rows))
+    """Copy rows, given by id, file and place, into one file; runs of neighbours go together."""
+    layout = {name: Table(table.dtype, table.row) for name, table in rows[0][1].tables.items()}
+    step = max(1, _COPIED_AT_ONCE // layout["vectors"].row_bytes)
+    with writing(output, [name for name, _, _ in rows], fingerprint, source, layout, left_out) as writer:
+        for _, run in groupby(enumerate(rows), key=lambda entry: (id(entry[1][1]), entry[1][2] - entry[0])):
+            chosen = [row for _, row in run]
+            file, first = chosen[0][1], chosen[0][2]
+            for start in range(first, first + len(chosen), step):
+                end = min(start + step, first + len(chosen))
+                writer.append({name: file.read(name, start, end) for name in file.tables})
 
 
-def _checked(ids: Sequence[str], items: Any) -> list[str]:
-    """The ids in ascending order."""
+def _digests(names: list[str], items: Any, show: bool) -> dict[str, str]:
+    """Digest of each item's content; every process reads a share of them."""
+    everyone = launched()
+    share = -(-len(names) // everyone.num_processes)
+    own = range(len(names))[share * everyone.process_index : share * (everyone.process_index + 1)]
+    # Shown only where it takes long.
+    bar = tqdm(digests(part(items, own)), "reading", len(own), unit="item", disable=not show, leave=False, delay=2)
+    return dict(zip(names, gather_object(list(bar)), strict=True))
+
+
+def _checked(ids: Sequence[str], items: Any) -> list[int]:
+    """The order in which the ids ascend."""
     if len(ids) != len(items):
         raise ValueError(f"{len(ids)} ids for {len(items)} items")
     if len(ids) < 2:
         raise ValueError(f"a gallery needs at least two items, not {len(ids)}")
-    names = sorted(ids)
-    for one, next_one in pairwise(names):
-        if one == next_one:
-            raise ValueError(f"two items have the id {one!r}; ids are unique")
-    return names
-
-
-def _plan(encoder: Encoder, names: list[str], texts: list[str], batch_size: int, shard_size: int) -> str:
-    """What all shards of one gallery have in common; vectors made under another plan may differ in their last bits."""
-    about = [encoder.fingerprint, batch_size, shard_size, torch.__version__, torch.get_num_threads(), names, texts]
-    device = own_device()
-    about.append(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
-    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    for one, next_one in pairwise(order):
+        if ids[one] == ids[next_one]:
+            raise ValueError(f"two items have the id {ids[one]!r}; ids are unique")
+    return order

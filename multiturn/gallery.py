@@ -1,6 +1,5 @@
 """The candidates of a retrieval: ids, vectors, regions and the fingerprint of their encoder; no search here."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,11 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from multiturn.files import atomic_file
+from multiturn.gallery_files import GalleryFile, Table, description, writing
 from multiturn.regions import Regions, check_places
 from multiturn.scoring import norms_of_rows
 
-SCHEMA = 1
+__all__ = ["Gallery", "description"]
+
+_CHECKED_AT_ONCE = 1 << 24  # numbers
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Gallery:
                 what = "appears twice" if one == next_one else f"comes before {next_one!r}; use Gallery.of"
                 raise ValueError(f"gallery ids are unique and ascending, but {one!r} {what}")
         # In parts: one mask of a whole gallery would take a quarter of its memory again, and more on the way.
-        finite = torch.cat([torch.isfinite(part.flatten(1)).all(1) for part in self.vectors.split(1 << 14)])
+        rows = max(1, _CHECKED_AT_ONCE // max(1, self.vectors[0].numel()))
+        finite = torch.cat([torch.isfinite(part.flatten(1)).all(1) for part in self.vectors.split(rows)])
         if not bool(finite.all()):
             bad = (~finite).nonzero().flatten().tolist()
             raise ValueError(
@@ -129,47 +131,39 @@ class Gallery:
         Raises:
             OSError: the disk is full or the folder cannot be written; an older file at `path` is untouched.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
         tables = {"vectors": self.vectors, "mask": self.mask, "boxes": self.boxes}
-        kept = {name: one.contiguous().cpu() for name, one in tables.items() if one is not None}
-        with atomic_file(path) as temporary:
-            try:
-                save_file(kept, temporary, {"gallery": description(self.ids, self.fingerprint, self.source)})
-            except SafetensorError as reason:
-                raise OSError(f"{path} could not be written: {reason}") from reason
+        kept = {name: one for name, one in tables.items() if one is not None}
+        layout = {name: Table(one.dtype, tuple(one.shape[1:])) for name, one in kept.items()}
+        with writing(path, self.ids, self.fingerprint, self.source, layout) as file:
+            file.append(kept)
 
     @classmethod
     def load(cls, path: Path, made_by: str | None = None) -> "Gallery":
-        """Read a gallery that `save` wrote.
+        """Read a gallery that `save` or `python -m data_prep.encode` wrote.
+
+        The vectors stay in the file, mapped into memory: processes share them, and what is not used is not kept.
+        They are read once here, to see that they are finite.
 
         Args:
-            path: the file.
+            path: the file, or the folder that holds gallery.safetensors.
             made_by: fingerprint of the encoder that the caller will use; None accepts any.
         Raises:
             FileNotFoundError: no such file.
             ValueError: not a gallery file, a damaged one, another schema, or made by another encoder.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no gallery at {path}")
-        try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("gallery", "null"))
-                vectors, names = file.get_tensor("vectors"), set(file.keys())
-                mask, boxes = (file.get_tensor(name) if name in names else None for name in ("mask", "boxes"))
-        except (SafetensorError, json.JSONDecodeError) as reason:
-            raise ValueError(f"{path} is not a whole gallery file ({reason}); make it again") from reason
-        if not isinstance(about, dict) or about.get("schema") != SCHEMA:
-            raise ValueError(f"{path} is not a gallery of schema {SCHEMA}; make it again")
-        gallery = cls(tuple(about["ids"]), vectors, about["fingerprint"], about["source"], mask, boxes)
+        about = GalleryFile(path)
+        with safe_open(about.path, framework="pt") as file:
+            tables = {name: file.get_tensor(name) for name in ("vectors", "mask", "boxes") if name in about.tables}
+        gallery = cls(
+            tuple(about.ids),
+            tables["vectors"],
+            about.fingerprint,
+            about.source,
+            tables.get("mask"),
+            tables.get("boxes"),
+        )
         if made_by is not None:
             gallery.check_made_by(made_by)
         return gallery
-
-
-def description(ids: Sequence[str], fingerprint: str, source: str) -> str:
-    """The metadata by which `Gallery.load` knows its file."""
-    return json.dumps({"schema": SCHEMA, "ids": list(ids), "fingerprint": fingerprint, "source": source})

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+DIGEST_BYTES = 8
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
@@ -41,7 +45,7 @@ class Items:
         return len(self.ids)
 
 
-def read_items(path: Path, split: str | None = None, text_field: str = "text") -> Items:
+def read_items(path: Path, split: str | None = None, text_field: str | None = None) -> Items:
     """Read items from `path`, whatever it is.
 
     Args:
@@ -50,7 +54,8 @@ def read_items(path: Path, split: str | None = None, text_field: str = "text") -
             a .jsonl file of objects with a text and perhaps an `id`; a .txt file, one text a line, blank lines left
             out. Without ids, items are numbered as in the file, lines from 1 and rows from 0.
         split: of a folder that holds several.
-        text_field: column or key of the texts.
+        text_field: column or key of the texts; if not given, `text`, and a data set's pictures go before its texts.
+            A column may have several texts a row; see `texts_of`.
     Raises:
         FileNotFoundError: nothing there, or no item in it.
         ValueError: a line or column is missing, or is not what it should be; two items have one id.
@@ -59,7 +64,7 @@ def read_items(path: Path, split: str | None = None, text_field: str = "text") -
         readers = {".jsonl": _read_jsonl, ".txt": _read_lines}
         if path.suffix not in readers:
             raise ValueError(f"{path} is neither .jsonl nor .txt; give one of these or a folder")
-        found = readers[path.suffix](path, text_field)
+        found = readers[path.suffix](path, text_field or "text")
     elif not path.is_dir():
         raise FileNotFoundError(f"no folder or file of items at {path}")
     elif any((path / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")) or any(
@@ -73,12 +78,53 @@ def read_items(path: Path, split: str | None = None, text_field: str = "text") -
     return found
 
 
+def contents(values: Dataset | Sequence[Any]) -> Iterator[bytes | str]:
+    """Yield what each item holds, as it is stored, nothing decoded: the bytes of a picture or text, or a file's path.
+
+    Raises:
+        ValueError: a data set without `image` column, or an item that is neither text nor picture.
+    """
+    from datasets import Dataset, Image
+    from PIL.Image import Image as Picture
+
+    if isinstance(values, Dataset):
+        if "image" not in values.column_names:
+            raise ValueError(f"the data set has the columns {', '.join(values.column_names)}, but no image")
+        for row in values.select_columns(["image"]).cast_column("image", Image(decode=False)):
+            stored: dict[str, Any] = row["image"] or {}  # type: ignore[index]  # Null where a row has no picture.
+            yield stored.get("bytes") or stored.get("path") or b""
+        return
+    for place, item in enumerate(values):
+        if isinstance(item, Picture):
+            yield f"{item.mode} {item.size} ".encode() + item.tobytes()
+        elif isinstance(item, str):
+            yield item.encode()
+        else:
+            raise ValueError(f"item {place} is {item!r:.80}, which is neither text nor picture")
+
+
+def digests(values: Dataset | Sequence[Any]) -> Iterator[str]:
+    """Yield a digest of each item's content, the same wherever the item lies: of its file's bytes, or of its text.
+
+    Every file is read: that takes far less time than encoding it, and sees changes that a time stamp hides. A file
+    that cannot be read has the digest of an empty one.
+    """
+    for content in contents(values):
+        if isinstance(content, str):
+            try:
+                content = Path(content).read_bytes()
+            except OSError:
+                content = b""
+        yield blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
+
+
 def _read_pictures(folder: Path) -> Items:
-    from datasets import Dataset, Features, Image
+    from datasets import Dataset, Features, Image, Value
 
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    images = Dataset.from_dict({"image": [str(file) for file in files]}, features=Features({"image": Image()}))
     ids = [file.relative_to(folder).as_posix() for file in files]
+    columns = {"id": ids, "image": [str(file) for file in files]}
+    images = Dataset.from_dict(columns, features=Features({"id": Value("string"), "image": Image()}))
     return Items(ids, images, "image", f"{len(files):,} pictures of {folder.resolve().name}")
 
 
@@ -124,19 +170,49 @@ def _load_dataset(folder: Path, split: str | None) -> Dataset:
     return loaded[split]
 
 
-def _of_dataset(rows: Dataset, folder: Path, text_field: str) -> Items:
+def _of_dataset(rows: Dataset, folder: Path, text_field: str | None) -> Items:
     named = "id" in rows.column_names
     ids = [_id(name, str(folder)) for name in rows["id"]] if named else [f"{row:09d}" for row in range(len(rows))]
     name = folder.resolve().name
-    if "image" in rows.column_names:
+    if "image" in rows.column_names and text_field is None:
         return Items(ids, rows, "image", f"{len(rows):,} pictures of {name}")
-    if text_field not in rows.column_names:
+    column = text_field or "text"
+    if column not in rows.column_names:
         raise ValueError(
-            f"{folder} has the columns {', '.join(rows.column_names)}, neither image nor {text_field}; rename the "
-            "one with pictures to image, or name the one with texts as text_field"
+            f"{folder} has the columns {', '.join(rows.column_names)}, neither image nor {column}; rename the one with "
+            "pictures to image, or name the one with texts as text_field"
         )
-    texts: list[str] = list(rows[text_field])
-    return Items(ids, texts, "text", f"{len(rows):,} texts of {name}")
+    ids, texts = texts_of(rows, column, ids)
+    return Items(ids, texts, "text", f"{len(texts):,} texts of {name}")
+
+
+def texts_of(rows: Dataset, column: str, ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Ids and texts of a column.
+
+    Args:
+        rows: their pictures are not decoded.
+        column: has one text a row, whose id is the row's; or a list of texts, or of objects with a `text`: the n-th,
+            from 0, of row `name` has the id `name#n`.
+        ids: one a row.
+    Raises:
+        ValueError: no such column, or what is in it is no text.
+    Example:
+        >>> from datasets import Dataset
+        >>> texts_of(Dataset.from_dict({"captions": [["a dog", "one dog"], ["a cat"]]}), "captions", ["x", "y"])
+        (['x#0', 'x#1', 'y#0'], ['a dog', 'one dog', 'a cat'])
+    """
+    if column not in rows.column_names:
+        raise ValueError(f"no column {column!r} among {', '.join(rows.column_names)}; name one with texts")
+    named, texts = [], []
+    for name, cell in zip(ids, rows.select_columns([column])[column], strict=True):
+        several = isinstance(cell, list)
+        for place, one in enumerate(cell if several else [cell]):
+            text = one.get("text") if isinstance(one, dict) else one
+            if not isinstance(text, str):
+                raise ValueError(f"{column} of {name!r} holds {one!r:.80}, which is not text; name another column")
+            named.append(f"{name}#{place}" if several else name)
+            texts.append(text)
+    return named, texts
 
 
 def _id(value: Any, place: str) -> str:

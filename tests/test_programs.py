@@ -119,10 +119,25 @@ def test_an_output_folder_with_results_is_not_overwritten(trained: Path):
     assert (trained / "metrics.json").read_text() == before
 
 
+@pytest.fixture(scope="module")
+def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained run, evaluated again."""
+    output = tmp_path_factory.mktemp("again") / "evaluation"
+    program("-m", "eval.evaluate", "--checkpoint", str(trained), "--output_dir", str(output), "--run_depth", "3")
+    return output
+
+
 @pytest.mark.slow
-def test_evaluating_a_checkpoint_again_gives_the_same_numbers(trained: Path, tmp_path: Path):
-    program("-m", "eval.evaluate", "--checkpoint", str(trained), "--output_dir", str(tmp_path / "again"))
-    first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, tmp_path / "again"))
+def test_evaluating_a_checkpoint_leaves_a_run_file_of_every_session_and_turn(evaluated: Path):
+    metrics = json.loads((evaluated / "metrics.json").read_text())
+    queries = (TURNS + 1) * metrics["sessions"]
+    assert len((evaluated / "run.trec").read_text().splitlines()) == 3 * queries
+    assert len((evaluated / "qrels.trec").read_text().splitlines()) == queries
+
+
+@pytest.mark.slow
+def test_evaluating_a_checkpoint_again_gives_the_same_numbers(trained: Path, evaluated: Path):
+    first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, evaluated))
     assert first["per_turn"] == again["per_turn"]
     assert first["others"] == again["others"]
 
@@ -186,7 +201,12 @@ def test_a_wrong_key_in_a_file_is_answered_with_the_right_one(tmp_path: Path):
     assert "did you mean --features.training.epochs?" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["train.py", "-m eval.evaluate", "-m eval.ablate", "-m eval.report"])
+PROGRAMS = ["train.py", "-m eval.evaluate", "-m eval.ablate", "-m eval.report"]
+
+
+@pytest.mark.parametrize(
+    "name", [*PROGRAMS, "-m multiturn.encoders.regions.convert", "-m data_prep.encode", "-m data_prep.audit"]
+)
 def test_help_shows_examples_and_loads_nothing_heavy(name: str):
     shown = program("-X", "importtime", *name.split(), "--help")
     assert "examples:" in shown.stdout

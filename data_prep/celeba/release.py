@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.celeba.annotations import PARTITIONS, Annotations
+from data_prep.counts import Count, differences
 
 # Section 4.2 of the paper on progressive feedback counts so many people whose images lie on both sides of its
 # split; the official identity file gives OFFICIAL.people_on_both_sides.
@@ -57,16 +58,6 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One count of a release: what it should be and what it is, as text."""
-
-    label: str
-    expected: str
-    found: str
-    agrees: bool
-
-
 def measure(annotations: Annotations, train_images: int = OFFICIAL.train_images) -> Release:
     """Count what identifies a release.
 
@@ -92,13 +83,9 @@ def measure(annotations: Annotations, train_images: int = OFFICIAL.train_images)
     )
 
 
-def compare(found: Release, expected: Release = OFFICIAL) -> list[Comparison]:
-    """Lay two releases side by side, one entry a count."""
-    wanted, got = vars(expected), vars(found)
-    return [
-        Comparison(label, _text(wanted[name]), _text(got[name]), wanted[name] == got[name])
-        for name, label in _LABELS.items()
-    ]
+def labelled(release: Release) -> dict[str, Count]:
+    """The counts of a release that tell it from others, by the labels that tables print."""
+    return {label: vars(release)[name] for name, label in _LABELS.items()}
 
 
 def check_release(annotations: Annotations, expected: Release, where: str) -> None:
@@ -107,16 +94,9 @@ def check_release(annotations: Annotations, expected: Release, where: str) -> No
     Raises:
         ValueError: a count or a digest differs; names each with the expected and the found value.
     """
-    wrong = [entry for entry in compare(measure(annotations, expected.train_images), expected) if not entry.agrees]
-    if wrong:
-        differences = "; ".join(f"{entry.label}: expected {entry.expected}, found {entry.found}" for entry in wrong)
+    told = differences(labelled(measure(annotations, expected.train_images)), labelled(expected))
+    if told:
         raise ValueError(
-            f"{where} is not the official release of CelebA ({differences}); take the official files, or "
+            f"{where} is not the official release of CelebA ({'; '.join(told)}); take the official files, or "
             "pass expected=measure(annotations) to use other labels on purpose"
         )
-
-
-def _text(value: int | str | tuple[int, ...]) -> str:
-    if isinstance(value, tuple):
-        return " / ".join(f"{count:,}" for count in value)
-    return value[:16] if isinstance(value, str) else f"{value:,}"

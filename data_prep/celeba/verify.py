@@ -9,11 +9,11 @@ from data_prep.celeba.images import find_images
 from data_prep.celeba.release import (
     OFFICIAL,
     PAPER_PEOPLE_ON_BOTH_SIDES,
-    Comparison,
     Release,
-    compare,
+    labelled,
     measure,
 )
+from data_prep.counts import count_table
 
 
 def verify(root: Path, expected: Release = OFFICIAL) -> tuple[str, bool]:
@@ -27,33 +27,18 @@ def verify(root: Path, expected: Release = OFFICIAL) -> tuple[str, bool]:
         FileNotFoundError, ValueError: the files cannot be read; see `read_annotations` and `find_images`.
     """
     annotations = read_annotations(root)
-    comparisons = compare(measure(annotations, expected.train_images), expected)
+    table, agree = count_table(labelled(measure(annotations, expected.train_images)), labelled(expected))
     folder, files = find_images(root)
     annotated = {Path(name).stem for name in annotations.names}
     present = len(annotated & files.keys())
     unknown = len(files) - present
-    lines = [
-        *_table(comparisons),
-        "",
-        f"{present:,} of {len(annotated):,} image files are present in {folder}",
-    ]
+    lines = [f"{present:,} of {len(annotated):,} image files are present in {folder}"]
     if unknown:
         lines.append(f"{unknown:,} image files have no annotation and are not used")
-    agree = all(entry.agrees for entry in comparisons)
     if agree and expected == OFFICIAL:
         lines += [
             f"The paper counts {PAPER_PEOPLE_ON_BOTH_SIDES} people on both sides of its split; the official "
             f"identity file gives {OFFICIAL.people_on_both_sides}.",
             "Its other counts agree: its authors had another identity file, or the printed number is wrong.",
         ]
-    lines.append("all counts agree" if agree else "MISMATCH: these are not the official annotations")
-    return "\n".join(lines), agree
-
-
-def _table(comparisons: list[Comparison]) -> list[str]:
-    rows = [("", "expected", "found", "")]
-    rows += [(entry.label, entry.expected, entry.found, "ok" if entry.agrees else "MISMATCH") for entry in comparisons]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [
-        "  ".join([*(row[column].ljust(width) for column, width in enumerate(widths)), row[3]]).rstrip() for row in rows
-    ]
+    return "\n".join([*lines, "", table]), agree

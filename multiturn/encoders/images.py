@@ -1,6 +1,7 @@
 """Pictures as tensors of one size, straight from a Hugging Face data set; what is computed of them lives elsewhere."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,9 +9,10 @@ from datasets import Dataset
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from tqdm.auto import tqdm
+
+from multiturn.encoders.opened import Pictures, input_batches
+from multiturn.pictures import to_rgb
 
 
 def to_pixels(image: Image.Image, height: int, width: int) -> UInt8[Tensor, "3 height width"]:
@@ -18,7 +20,7 @@ def to_pixels(image: Image.Image, height: int, width: int) -> UInt8[Tensor, "3 h
 
     The aspect ratio is not kept: give a height and width that suit the data set.
     """
-    image = image.convert("RGB")
+    image = to_rgb(image)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
@@ -28,13 +30,13 @@ class PixelDataset(TorchDataset[tuple[int, Tensor]]):
     """Row number and pixels of each row of a data set with an `image` column, decoded when asked for."""
 
     def __init__(self, rows: Dataset, height: int, width: int) -> None:
-        self._images, self._height, self._width = rows.select_columns(["image"]), height, width
+        self._pictures, self._height, self._width = Pictures(rows), height, width
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._pictures)
 
     def __getitem__(self, row: int) -> tuple[int, Tensor]:
-        return row, to_pixels(self._images[row]["image"], self._height, self._width)
+        return row, to_pixels(self._pictures[row], self._height, self._width)
 
 
 def pixel_batches(
@@ -47,8 +49,5 @@ def pixel_batches(
     workers: int = 0,
 ) -> Iterator[UInt8[Tensor, "batch 3 height width"]]:
     """Yield the pictures of a data set in order, in batches, with a progress bar."""
-    loader = DataLoader(PixelDataset(rows, height, width), batch_size, num_workers=workers)
-    with tqdm(total=len(rows), desc=title, unit="image", disable=not show_progress, leave=False) as bar:
-        for _, pixels in loader:
-            yield pixels
-            bar.update(len(pixels))
+    prepare = partial(to_pixels, height=height, width=width)
+    return input_batches(Pictures(rows), prepare, batch_size, workers, title=title, show_progress=show_progress)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
-from multiturn.encoders.images import pixel_batches
+from multiturn.encoders.images import to_pixels
+from multiturn.encoders.towers import ImageTower, Precision
 
 _BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
@@ -68,9 +69,11 @@ class SEResNet(nn.Module, PyTorchModelHubMixin):
 
     def forward(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image feature"]:
         """Features of images, given as pixels of 0..255."""
-        # Zero-centred (section 4.2); the unit is that of a typical standard deviation of pixels.
-        inputs = (pixels.float() - 127.5) / 64
-        return self.embed(self.backbone(inputs.contiguous(memory_format=torch.channels_last)))
+        return self.embed(self.backbone(_input_of(pixels)))
+
+    def feature_map(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image channel row column"]:
+        """The backbone's last map of images, given as pixels of 0..255."""
+        return self.backbone.forward_features(_input_of(pixels))
 
     def logits(self, features: Float[Tensor, "image feature"]) -> Float[Tensor, "image label"]:
         """Scores of the labels, given features."""
@@ -86,21 +89,35 @@ class SEResNet(nn.Module, PyTorchModelHubMixin):
         return f"se-resnet-{self.height}x{self.width}-{digest.hexdigest()[:16]}"
 
 
-class SEResNetEncoder:
-    """The features of an `SEResNet` as an encoder of data sets with an `image` column."""
+class SEResNetEncoder(ImageTower):
+    """The features of an `SEResNet`.
 
-    def __init__(self, network: SEResNet) -> None:
+    Args:
+        network: on the device where to encode.
+        dtype: precision of the computation.
+        workers: processes that decode images; see `ImageTower`.
+        normalise: scale each vector to length 1.
+    """
+
+    def __init__(
+        self, network: SEResNet, dtype: Precision = "float32", workers: int | None = None, normalise: bool = False
+    ) -> None:
         self.network = network.eval()
-        self.fingerprint = network.fingerprint
+        prepare = partial(to_pixels, height=network.height, width=network.width)
+        device, dim = network.classify.weight.device, network.feature_dim
+        super().__init__(network.fingerprint, dim, prepare, device, dtype, workers, normalise)
 
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return self.network.feature_dim
+    def vectors(self, inputs: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image dim"]:
+        """Features of pictures, given as pixels of 0..255."""
+        return self.network(inputs)
 
     @torch.no_grad()
-    def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Float[Tensor, "item dim"]:
-        """See `multiturn.encoders.Encoder.encode`. Vectors lie on the CPU, in float32."""
-        device = self.network.classify.weight.device
-        batches = pixel_batches(items, self.network.height, self.network.width, batch_size, show_progress=show_progress)
-        return torch.cat([self.network(pixels.to(device)).float().cpu() for pixels in batches])
+    def feature_map(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image channel row column"]:
+        """The last map, before pooling and the feature layer, of pictures given as pixels of 0..255."""
+        with self._precision():
+            return self.network.feature_map(pixels.to(self.device)).float()
+
+
+def _input_of(pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image 3 height width"]:
+    # Zero-centred (section 4.2); the unit is that of a typical standard deviation of pixels.
+    return ((pixels.float() - 127.5) / 64).contiguous(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
 """Any sentence-transformers model as an encoder of texts."""
 
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from multiturn.encoders.towers import PROBE, Precision, TextTower
+from multiturn.encoders.transformers_towers import load_transformer
 from multiturn.encoders.weights import fitting, found, short_name, weights_digest
 
 
@@ -33,8 +35,7 @@ class SentenceEncoder(TextTower):
         dtype: Precision = "float32",
         normalise: bool = False,
     ) -> None:
-        with fitting(name, "their configuration"), found(name, "sentence-transformers model"):
-            self._network: Any = SentenceTransformer(name, device=str(device)).eval()
+        self._network: Any = _load(name, device)
         tokens = [self._network.tokenize([text])["input_ids"].tolist() for text in (PROBE, "")]
         # The modules' own texts name pooling, lengths and normalisation.
         about = [str(self._network), self._network.default_prompt_name, self._network.prompts, tokens]
@@ -47,3 +48,15 @@ class SentenceEncoder(TextTower):
         return self._network.encode(
             texts, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True, device=str(self.device)
         )
+
+
+def _load(name: str, device: torch.device | str) -> SentenceTransformer:
+    try:
+        with fitting(name, "their configuration"), found(name, "sentence-transformers model"):
+            return SentenceTransformer(name, device=str(device)).eval()
+    except ValueError as reason:
+        if "ignore_mismatched_sizes" in str(reason):
+            # The library's error names no shape; transformers' own reading of the same files does.
+            with suppress(OSError):
+                load_transformer(name)
+        raise

@@ -1,8 +1,10 @@
 """SqueezeNet 1.1 on ImageNet weights from one small local file; nothing is downloaded."""
 
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -97,7 +99,7 @@ def read_npz(features: nn.Module, path: Path) -> None:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays: Mapping[str, Tensor] = {name: torch.from_numpy(file[name]) for name in file.files}
-    except (ValueError, OSError, EOFError) as reason:
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as reason:
         raise ValueError(f"{path} is not an npz file of arrays ({reason}); it should be {SOURCE}") from reason
     wrong = [f"{name} is missing" for name in names if name not in arrays]
     wrong += [

@@ -1,6 +1,7 @@
-"""An encoder whose vectors are brought to mean 0 and standard deviation 1 in every dimension."""
+"""Vectors brought to mean 0 and standard deviation 1 in every dimension, and an encoder that makes such vectors."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,70 @@ from multiturn.encoders import Encoder
 from multiturn.files import atomic_file
 
 
-class Standardised:
-    """Another encoder's vectors, less `mean` and divided by `std`.
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of the vectors of training images, in each dimension.
 
-    Distances then weigh all dimensions alike, and a margin means the same with every encoder.
+    Distances between standardised vectors weigh all dimensions alike, and a margin means the same with every encoder.
 
-    Args:
-        encoder: makes the vectors.
-        mean: of its vectors on the training images.
+    Attributes:
+        mean: of the vectors.
         std: likewise; above 0.
     """
 
-    def __init__(self, encoder: Encoder, mean: Float[Tensor, " dim"], std: Float[Tensor, " dim"]) -> None:
-        self.encoder, self.mean, self.std = encoder, mean, std
-        digest = hashlib.sha256(mean.numpy().tobytes() + std.numpy().tobytes()).hexdigest()[:8]
-        self.fingerprint = f"{encoder.fingerprint}-standardised-{digest}"
+    mean: Float[Tensor, " dim"]
+    std: Float[Tensor, " dim"]
+
+    @classmethod
+    def fit(cls, vectors: Float[Tensor, "item dim"]) -> "Scale":
+        """Take mean and standard deviation from vectors of training images."""
+        vectors = vectors.double()
+        return cls(vectors.mean(0).float(), vectors.std(0).clamp(min=1e-6).float())
+
+    def apply(self, vectors: Float[Tensor, "*item dim"]) -> Float[Tensor, "*item dim"]:
+        """Standardise vectors."""
+        return (vectors - self.mean) / self.std
+
+    def fingerprint(self, encoder: str) -> str:
+        """Of standardised vectors, given the fingerprint of the encoder that made them."""
+        digest = hashlib.sha256(self.mean.numpy().tobytes() + self.std.numpy().tobytes()).hexdigest()[:8]
+        return f"{encoder}-standardised-{digest}"
+
+    def save(self, path: Path) -> None:
+        """Write mean and standard deviation as safetensors, all or nothing."""
+        with atomic_file(path) as temporary:
+            save_file({"mean": self.mean, "std": self.std}, temporary)
+
+    @classmethod
+    def load(cls, path: Path, dim: int) -> "Scale":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: it belongs to vectors of another length than `dim`.
+        """
+        values = load_file(path)
+        if len(values["mean"]) != dim:
+            raise ValueError(f"{path} standardises {len(values['mean'])} dimensions, the encoder has {dim}")
+        return cls(values["mean"], values["std"])
+
+
+class Standardised:
+    """Another encoder's vectors, standardised.
+
+    Args:
+        encoder: makes the vectors.
+        scale: of its vectors of the training images.
+    """
+
+    def __init__(self, encoder: Encoder, scale: Scale) -> None:
+        self.encoder, self.scale = encoder, scale
+        self.fingerprint = scale.fingerprint(encoder.fingerprint)
 
     @classmethod
     def fit(cls, encoder: Encoder, vectors: Float[Tensor, "item dim"]) -> "Standardised":
         """Take mean and standard deviation from `encoder`'s vectors of training images."""
-        vectors = vectors.double()
-        return cls(encoder, vectors.mean(0).float(), vectors.std(0).clamp(min=1e-6).float())
+        return cls(encoder, Scale.fit(vectors))
 
     @property
     def dim(self) -> int:
@@ -41,26 +85,17 @@ class Standardised:
 
     def apply(self, vectors: Float[Tensor, "item dim"]) -> Float[Tensor, "item dim"]:
         """Standardise vectors that the inner encoder made."""
-        return (vectors - self.mean) / self.std
+        return self.scale.apply(vectors)
 
     def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Float[Tensor, "item dim"]:
         """See `multiturn.encoders.Encoder.encode`."""
         return self.apply(self.encoder.encode(items, batch_size, show_progress))
 
     def save(self, path: Path) -> None:
-        """Write mean and standard deviation as safetensors, all or nothing."""
-        with atomic_file(path) as temporary:
-            save_file({"mean": self.mean, "std": self.std}, temporary)
+        """See `Scale.save`."""
+        self.scale.save(path)
 
     @classmethod
     def load(cls, encoder: Encoder, path: Path) -> "Standardised":
-        """Read what `save` wrote.
-
-        Raises:
-            FileNotFoundError: no such file.
-            ValueError: it belongs to vectors of another length.
-        """
-        values = load_file(path)
-        if len(values["mean"]) != encoder.dim:
-            raise ValueError(f"{path} standardises {len(values['mean'])} dimensions, the encoder has {encoder.dim}")
-        return cls(encoder, values["mean"], values["std"])
+        """See `Scale.load`."""
+        return cls(encoder, Scale.load(path, encoder.dim))

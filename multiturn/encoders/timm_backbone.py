@@ -1,6 +1,7 @@
 """Any backbone of timm as an encoder of pictures; its weights come from timm or from a file."""
 
 from functools import partial
+from typing import Any
 
 import timm
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.towers import ImageTower, Precision
-from multiturn.encoders.weights import existing_file, fitting, weights_digest
+from multiturn.encoders.weights import existing_file, fitting, found, weights_digest
 
 
 class TimmEncoder(ImageTower):
@@ -45,8 +46,8 @@ class TimmEncoder(ImageTower):
             close = timm.list_models(f"*{name}*")[:5]
             raise ValueError(f"timm knows no backbone {name!r}; similar names: {', '.join(close) or 'none'}")
         if weights is not None:
-            existing_file(weights, f"those of {name}", f"huggingface.co/timm (hf download timm/{name})")
-        with fitting(weights or "the Hub", name):
+            existing_file(weights, f"those of {name}", f"the Hub (hf download {_hub_name(name)})")
+        with fitting(weights or "the Hub", name), found(_hub_name(name), "timm backbone"):
             self._network = timm.create_model(name, pretrained=weights is None)
             if weights is not None:
                 timm.models.load_checkpoint(self._network, weights, weights_only=True)
@@ -80,3 +81,9 @@ class TimmEncoder(ImageTower):
                 inputs, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
             )
         return last.float()
+
+
+def _hub_name(name: str) -> str:
+    """Repository of the weights that timm itself would fetch."""
+    about: Any = timm.get_pretrained_cfg(name)
+    return (about and about.hf_hub_id) or f"timm/{name}"

@@ -11,22 +11,13 @@ from jaxtyping import Float, Num
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 from tqdm.auto import tqdm
+
+from multiturn.encoders.opened import Pictures, input_batches
 
 Precision = Literal["float32", "bfloat16", "float16"]
 # Tokenised, it tells tokenisers apart: case, accents, punctuation, digits, rare words, another script.
 PROBE = "A photo of 12 Zebras' naïve café-goers; isn't it 3.5 km? 犬 antidisestablishmentarianism"
-_DEEP = {"I;16", "I;16L", "I;16B", "I;16N", "I"}  # modes of Pillow with 16 bits of gray
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The first frame of a picture in RGB: 16-bit gray keeps its upper 8 bits, transparency is ignored."""
-    if image.mode in _DEEP:
-        # Pillow would clip to 255 in some of these modes.
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    return image.convert("RGB")
 
 
 class Tower:
@@ -80,8 +71,7 @@ class ImageTower(Tower):
     ) -> None:
         super().__init__(fingerprint, dim, device, dtype, normalise)
         self.prepare = prepare
-        beside_a_gpu = min(8, (cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
-        self._workers = beside_a_gpu if workers is None else workers
+        self.workers = workers_beside(self.device) if workers is None else workers
 
     def vectors(self, inputs: Num[Tensor, "image 3 height width"]) -> Float[Tensor, "image dim"]:
         """Vectors of pictures as `prepare` makes them, on the network's device."""
@@ -114,15 +104,14 @@ class ImageTower(Tower):
                 f"{self.fingerprint} encodes images: give a data set with an `image` column, not "
                 f"{items.column_names if isinstance(items, Dataset) else type(items).__name__}"
             )
-        pictures = _Pictures(items, self.prepare)
         pin = self.device.type == "cuda"
-        loader = DataLoader(pictures, batch_size, num_workers=self._workers, collate_fn=_collate, pin_memory=pin)
-        with tqdm(total=len(items), desc="encoding", unit="image", disable=not show_progress, leave=False) as bar:
-            for batch in loader:
-                if isinstance(batch, str):
-                    raise ValueError(batch)
-                yield batch
-                bar.update(len(batch))
+        pictures = Pictures(items)
+        return input_batches(pictures, self.prepare, batch_size, self.workers, pin, show_progress=show_progress)
+
+
+def workers_beside(device: torch.device) -> int:
+    """Processes that should decode images for a network on a device: up to 8 beside a GPU, which would wait."""
+    return min(8, (cpu_count() or 1) - 1) if device.type == "cuda" else 0
 
 
 class TextTower(Tower):
@@ -164,29 +153,3 @@ def check_texts(items: Any) -> list[str]:
         if not isinstance(item, str):
             raise ValueError(f"item {number} is {item!r:.80}, which is not text")
     return list(items)
-
-
-class _Pictures(TorchDataset[Any]):
-    """Each row's input to the network, or a sentence that says why there is none."""
-
-    def __init__(self, rows: Dataset, prepare: Callable[[Image.Image], Tensor]) -> None:
-        self._rows, self._images, self._prepare = rows, rows.select_columns(["image"]), prepare
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, row: int) -> Tensor | str:
-        try:
-            image = self._images[row]["image"]
-            return self._prepare(to_rgb(image))
-        # Pillow's decoders raise OSError mostly, and these for damaged headers and chunks.
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as reason:
-            named = "id" in self._rows.column_names
-            name = repr(self._rows.select_columns(["id"])[row]["id"]) if named else f"of row {row}"
-            return f"image {name} cannot be encoded ({type(reason).__name__}: {reason}); replace it or leave it out"
-
-
-def _collate(inputs: list[Any]) -> Tensor | str:
-    # A message instead of an exception: one raised in a worker would reach the user as a traceback.
-    faults = [one for one in inputs if isinstance(one, str)]
-    return faults[0] if faults else torch.stack(inputs)

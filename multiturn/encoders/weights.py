@@ -6,11 +6,15 @@ import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from torch import Tensor
+
+Ours = TypeVar("Ours", bound=PyTorchModelHubMixin)
 
 
 def weights_digest(weights: Mapping[str, Tensor], about: Any) -> str:
@@ -58,11 +62,47 @@ def found(name: str, what: str) -> Iterator[None]:
     """Say what to download where a library finds neither a folder nor a model of its cache called `name`."""
     try:
         yield
-    except OSError as reason:
+    except (OSError, HFValidationError) as reason:
         raise FileNotFoundError(
             f"no {what} called {name!r} in a folder or in the Hub's cache; download it where there is a network "
             f"(hf download {name}) and name the folder it was put in ({reason})"
         ) from reason
+
+
+@contextmanager
+def torchvision_weights(name: str) -> Iterator[None]:
+    """Say what to download where torchvision cannot fetch its default weights of `name`."""
+    from torchvision.models import get_model_weights
+
+    try:
+        yield
+    except OSError as reason:
+        weights: Any = get_model_weights(name)
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise FileNotFoundError(
+            f"no weights of {name} in {folder}, and they cannot be fetched ({reason}); download "
+            f"{weights.DEFAULT.url} where there is a network, and put the file there or give it as weights"
+        ) from reason
+
+
+def load_ours(network: type[Ours], name: str, what: str) -> Ours:
+    """Read a network of this toolkit from a folder with config.json and model.safetensors, or from the Hub.
+
+    Args:
+        network: its class.
+        name: of the folder, or on the Hub.
+        what: to call it in messages.
+    Raises:
+        FileNotFoundError: the folder holds none, or there is neither such a folder nor such a name in the Hub's cache.
+        ValueError: it is another network, or its weights do not fit its configuration; shapes are named.
+    """
+    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        raise FileNotFoundError(f"{name} holds no config.json of a {what}; name the folder that does")
+    try:
+        with fitting(name, "its configuration"), found(name, what):
+            return network.from_pretrained(name)
+    except (TypeError, json.JSONDecodeError) as reason:
+        raise ValueError(f"the config.json of {name} is not that of a {what} ({reason})") from reason
 
 
 def short_name(name: str) -> str:

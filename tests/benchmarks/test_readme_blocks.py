@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.blocks import ablation_block, compact_table, evaluation_block
+from benchmarks.blocks import (
+    ablation_block,
+    compact_table,
+    encoding_block,
+    evaluation_block,
+    galleries_block,
+    probes_block,
+)
+from benchmarks.program import RESULTS
 from benchmarks.readme import BLOCK, MADE_BY, block_of, readme, rewritten
 
 README = "above\n<!-- begin ablation -->\nold\n<!-- end ablation -->\nbelow\n"
@@ -126,3 +134,60 @@ def test_an_evaluation_says_its_protocol_and_leaves_other_recalls_out():
 
 def test_every_study_of_an_ablation_has_its_title_and_note():
     assert ablation_block(STUDY * 2).count("**Margins**") == ablation_block(STUDY * 2).count("Drawn faces.") == 2
+
+
+MACHINE = {"device": "cpu", "cpu": "made up", "threads": 2, "other_programs": 0.0, "versions": {"torch": "9"}}
+
+
+def measured(limit: int | None = None, **content) -> dict:
+    return {"machine": MACHINE, "settings": {"limit": limit, "batch_size": 64}, **content}
+
+
+def gallery(candidates: int = 40, encoder: str = "SqueezeNet, pooled") -> dict:
+    row = {"data": "LFW", "encoder": encoder, "source": "LFW, 40 of 13,233 images", "pictures": 40, "dim": 512}
+    sizes = {"float32": 1234.56, "float16": 617.31}
+    return row | {
+        "candidates": candidates,
+        "vectors_per_candidate": 36,
+        "pictures_per_second": 12.34,
+        "megabytes": sizes,
+    }
+
+
+def probe(found: float = 0.603, least: float | None = 0.58, most: float | None = 0.62, lost: int = 0) -> dict:
+    row = {"what": "birds", "pictures": 2200, "found": found, "least": least, "most": most, "without_face": lost}
+    return row | {"holds": least is None or found >= least}
+
+
+def test_the_encoding_block_shows_what_is_in_the_published_file():
+    result = json.loads((RESULTS / "encoding.json").read_text())
+    block = encoding_block(result)
+    assert f"| {result['ways']['plain loop']['pictures_per_second']:.1f} |" in block
+    assert f"reaches {result['share_of_plain_loop']:.3f} of the plain loop" in block
+
+
+def test_the_galleries_block_has_a_line_a_gallery_and_says_each_source_once():
+    block = galleries_block(measured(galleries=[gallery(), gallery()]))
+    assert block.count("| LFW | SqueezeNet, pooled | 40 | 36 | 512 | 12.3 | 1,234.6 | 617.3 |") == 2
+    assert block.count("LFW, 40 of 13,233 images") == 1
+    assert "leaves" not in block
+
+
+def test_pictures_that_have_no_vector_are_counted_below_the_galleries():
+    block = galleries_block(measured(galleries=[gallery(), gallery(38, "MobileFaceNet, MTCNN")]))
+    assert "MobileFaceNet, MTCNN on LFW leaves 2 of 40 out. Measured on made up" in block
+
+
+def test_the_probes_block_says_what_was_found_and_what_should_be():
+    rows = [probe(), probe(0.932, 0.92, None, 3), probe(0.5)]
+    block = probes_block(measured(probes=rows))
+    assert "| birds | 0.603 | 0.58 to 0.62 | 2,200 | 0 |" in block
+    assert "| birds | 0.932 | ≥ 0.920 | 2,200 | 3 |" in block
+    assert "2 of 3 come out as they should" in block
+
+
+def test_a_trial_run_is_no_result():
+    galleries = galleries_block(measured(50, galleries=[gallery()]))
+    probes = probes_block(measured(50, probes=[probe(least=None, most=None)]))
+    assert "no result" in galleries and "no result" in probes
+    assert "come out" not in probes

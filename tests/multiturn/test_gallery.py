@@ -146,7 +146,7 @@ def test_weights_are_no_gallery(tmp_path: Path):
     with pytest.raises(ValueError, match="not a gallery of schema"):
         Gallery.load(tmp_path / "g")
     save_file({"weight": torch.zeros(2, 2)}, tmp_path / "g")
-    with pytest.raises(ValueError, match="not a whole gallery"):
+    with pytest.raises(ValueError, match="not a gallery of schema"):
         Gallery.load(tmp_path / "g")
 
 
@@ -188,3 +188,21 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path: Path):
     assert Gallery.load(tmp_path / "gallery").ids == ("a", "b")
     assert (tmp_path / "net").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gallery", "net"]
+
+
+def test_a_folder_is_loaded_by_the_gallery_in_it(tmp_path: Path):
+    small().save(tmp_path / "runs" / "gallery.safetensors")
+    assert Gallery.load(tmp_path / "runs").ids == ("a", "b")
+    with pytest.raises(FileNotFoundError, match=r"no gallery at .*gallery\.safetensors"):
+        Gallery.load(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_vectors_of_a_loaded_gallery_lie_in_its_file(tmp_path: Path):
+    Gallery.of(["a", "b"], torch.ones(2, 100_000), "f", "s").save(tmp_path / "mapped.safetensors")
+    gallery = Gallery.load(tmp_path / "mapped.safetensors")
+    places = [
+        line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines() if "mapped." in line
+    ]
+    start = gallery.vectors.data_ptr()
+    assert any(int(first, 16) <= start < int(last, 16) for first, last in places)

@@ -1,5 +1,7 @@
 """Detecting faces with MTCNN's cascade of three networks; the networks themselves live in `mtcnn_networks`."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +14,8 @@ from multiturn.encoders.faces import LEAST_SIDE, FoundFaces
 from multiturn.encoders.faces.mtcnn_networks import OutputNetwork, ProposalNetwork, RefinementNetwork
 from multiturn.encoders.state_dicts import fit, read_tensors
 from multiturn.encoders.weights import existing_file, weights_digest
+
+SOURCE = "facenet-pytorch's releases"
 
 
 class MTCNN:
@@ -52,7 +56,7 @@ class MTCNN:
         networks = {"P-Net": (self._pnet, pnet), "R-Net": (self._rnet, rnet), "O-Net": (self._onet, onet)}
         weights = {}
         for name, (network, path) in networks.items():
-            file = existing_file(path, f"MTCNN's {name}", "facenet-pytorch's releases")
+            file = existing_file(path, f"MTCNN's {name}", SOURCE)
             fit(network, read_tensors(file, f"MTCNN's {name}"), file, f"MTCNN's {name}")
             network.eval().to(device)
             weights |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
@@ -106,6 +110,24 @@ class MTCNN:
         boxes, moves, chances = boxes[sure], moves[sure], chances[sure]
         kept = nms(boxes, chances, 0.7)
         return _square(_moved(boxes[kept], moves[kept], 1))
+
+
+def cascade_files(folder: str) -> tuple[str, str, str]:
+    """The files of the three networks in a folder: pnet.pt, rnet.pt and onet.pt, maybe with a word before.
+
+    Raises:
+        FileNotFoundError: the folder lacks one.
+        ValueError: it holds two of a kind.
+    """
+    files = []
+    for name in ("pnet.pt", "rnet.pt", "onet.pt"):
+        found = sorted(Path(folder).glob(f"*{name}"))
+        if not found:
+            existing_file(str(Path(folder) / name), f"MTCNN's {name}", SOURCE)
+        if len(found) > 1:
+            raise ValueError(f"{folder} holds {found[0].name} and {found[1].name}; leave one {name} there")
+        files.append(str(found[0]))
+    return files[0], files[1], files[2]
 
 
 def _normal(pixels: Float[Tensor, "image 3 height width"]) -> Float[Tensor, "image 3 height width"]:

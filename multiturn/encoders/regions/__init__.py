@@ -1,8 +1,11 @@
 """Encoders that make several vectors of a picture, one a region; this module has their protocol."""
 
-from typing import Any, Protocol, runtime_checkable
+from __future__ import annotations
 
-from multiturn.regions import Regions
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:  # Nobody calls a protocol's methods, and converting files must not load torch.
+    from multiturn.regions import Regions
 
 
 @runtime_checkable

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import normalize
 from tqdm.auto import tqdm
 
 from multiturn.encoders.opened import opened
 from multiturn.encoders.state_dicts import fit, read_tensors
-from multiturn.encoders.weights import existing_file, weights_digest
+from multiturn.encoders.weights import existing_file, torchvision_weights, weights_digest
 from multiturn.regions import Regions
 
 
@@ -30,6 +31,7 @@ class DetectorEncoder:
         short_side: of the resized picture in pixels; the long side is at most 5/3 of it.
         device: where to encode.
         classes: outputs of the detector, the background among them.
+        normalise: scale the vector of each box to length 1.
     Raises:
         ValueError: no such detector, or weights of another (each mismatch is named).
         FileNotFoundError: no file at `weights`.
@@ -47,6 +49,7 @@ class DetectorEncoder:
         short_side: int = 800,  # likewise
         device: torch.device | str = "cpu",
         classes: int = 91,  # COCO, with the background
+        normalise: bool = False,
     ) -> None:
         self._network: Any = _load(
             name,
@@ -58,10 +61,10 @@ class DetectorEncoder:
             box_detections_per_img=regions,
         )
         self._network.eval().to(device)
-        self._regions, self._device = regions, torch.device(device)
+        self._regions, self._device, self._normalise = regions, torch.device(device), normalise
         self._dim = int(self._network.roi_heads.box_predictor.cls_score.in_features)
         digest = weights_digest(self._network.state_dict(), [least_score, short_side])
-        self.fingerprint = f"torchvision-{name}-{regions}-regions-{digest}"
+        self.fingerprint = f"torchvision-{name}-{regions}-regions-{digest}{'-unit' if normalise else ''}"
 
     @property
     def dim(self) -> int:
@@ -96,7 +99,8 @@ class DetectorEncoder:
             boxes = torch.tensor([[0.0, 0.0, width, height]], device=self._device)
         vectors = heads.box_head(heads.box_roi_pool(maps, [boxes], batch.image_sizes))
         shares = boxes / torch.tensor([width, height, width, height], device=self._device)
-        return vectors.float().cpu(), shares.clamp(0, 1).cpu()
+        vectors = normalize(vectors.float(), dim=1) if self._normalise else vectors.float()
+        return vectors.cpu(), shares.clamp(0, 1).cpu()
 
 
 def _load(name: str, weights: str | None, **options: Any) -> torch.nn.Module:
@@ -106,7 +110,8 @@ def _load(name: str, weights: str | None, **options: Any) -> torch.nn.Module:
     if name not in names:
         raise ValueError(f"torchvision knows no detector {name!r}; choose one of {', '.join(names)}")
     if weights is None:
-        return get_model(name, weights="DEFAULT", **options)
+        with torchvision_weights(name):
+            return get_model(name, weights="DEFAULT", **options)
     file = existing_file(weights, f"the state dict of {name}", "torchvision's table of detection weights")
     network = get_model(name, weights=None, weights_backbone=None, **options)
     fit(network, read_tensors(file, name), file, name)

@@ -1,17 +1,15 @@
 """Cells of a network's last feature map, or patches of a ViT, as regions; the networks live elsewhere."""
 
 import math
-from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
-from tqdm.auto import tqdm
+from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from multiturn.encoders.opened import opened
+from multiturn.encoders.opened import Pictures, input_batches
 from multiturn.regions import Regions
 
 
@@ -43,14 +41,18 @@ class GridEncoder:
         network: has the map; for a ViT its patches.
         rows: cells from top to bottom; 0 keeps the map's own. A smaller number averages neighbouring cells.
         columns: likewise from left to right.
+        normalise: scale the vector of each cell to length 1.
+        workers: processes that decode images.
     Raises:
         ValueError: more cells are wanted than the map has, or it has no map.
     Source:
         6 x 6 cells are as many regions as papers/drill-down.txt takes from its detector.
     """
 
-    def __init__(self, network: MapEncoder, rows: int = 0, columns: int = 0) -> None:
-        self.network = network
+    def __init__(
+        self, network: MapEncoder, rows: int = 0, columns: int = 0, normalise: bool = False, workers: int = 0
+    ) -> None:
+        self.network, self._normalise, self._workers = network, normalise, workers
         with torch.no_grad():
             probe = network.feature_map(network.prepare(Image.new("RGB", (64, 64)))[None])
         _, self._dim, high, wide = probe.shape
@@ -61,7 +63,7 @@ class GridEncoder:
                 "ask for fewer, or give the network a larger input"
             )
         self.boxes = cell_boxes(high, wide, self.rows, self.columns)
-        self.fingerprint = f"{network.fingerprint}-grid-{self.rows}x{self.columns}"
+        self.fingerprint = f"{network.fingerprint}-grid-{self.rows}x{self.columns}{'-unit' if normalise else ''}"
 
     @property
     def dim(self) -> int:
@@ -71,12 +73,13 @@ class GridEncoder:
     @torch.no_grad()
     def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Regions:
         """See `multiturn.encoders.regions.RegionEncoder.encode`. Regions lie on the CPU, in float32."""
-        pictures, parts = opened(items), []
-        with tqdm(total=len(items), desc="encoding", unit="image", disable=not show_progress, leave=False) as bar:
-            while batch := [self.network.prepare(image) for _, image in islice(pictures, batch_size)]:
-                maps = adaptive_avg_pool2d(self.network.feature_map(torch.stack(batch)), (self.rows, self.columns))
-                parts.append(maps.float().cpu().flatten(2).transpose(1, 2))
-                bar.update(len(batch))
+        parts = []
+        for inputs in input_batches(
+            Pictures(items), self.network.prepare, batch_size, self._workers, show_progress=show_progress
+        ):
+            maps = adaptive_avg_pool2d(self.network.feature_map(inputs), (self.rows, self.columns))
+            cells = maps.float().cpu().flatten(2).transpose(1, 2)
+            parts.append(normalize(cells, dim=2) if self._normalise else cells)
         vectors = torch.cat(parts) if parts else torch.empty(0, len(self.boxes), self.dim)
         mask = torch.ones(vectors.shape[:2], dtype=torch.bool)
         return Regions(vectors.contiguous(), self.boxes.expand(len(vectors), -1, -1).contiguous(), mask)

@@ -5,10 +5,12 @@ import binascii
 import csv
 import pickle
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -98,7 +100,7 @@ def _fields(file: Path, stream: BinaryIO, allow_pickle: bool) -> Any:
             array = _plain_or_none(stream)
             if array is not None:
                 return array
-    except (ValueError, OSError, EOFError) as reason:
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as reason:
         raise ValueError(f"{file} is damaged ({reason}); copy it again") from reason
     if not allow_pickle:
         raise ValueError(

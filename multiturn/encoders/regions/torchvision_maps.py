@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.state_dicts import fit, read_tensors
-from multiturn.encoders.weights import existing_file, weights_digest
+from multiturn.encoders.weights import existing_file, torchvision_weights, weights_digest
 
 # Where the last map is, in this order: ViT (tokens), Swin, ResNet, VGG and the many with `features`, Inception v3.
 LAST_LAYERS = ("encoder.ln", "permute", "layer4", "features", "Mixed_7c")
@@ -90,7 +90,8 @@ def _load(name: str, weights: str | None) -> nn.Module:
         close = models.list_models(module=models, include=f"*{name}*")[:5]
         raise ValueError(f"torchvision knows no classifier {name!r}; similar names: {', '.join(close) or 'none'}")
     if weights is None:
-        return models.get_model(name, weights="DEFAULT")
+        with torchvision_weights(name):
+            return models.get_model(name, weights="DEFAULT")
     file = existing_file(weights, f"the state dict of {name}", "torchvision's table of pre-trained weights")
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     network = models.get_model(name, weights=None, **options)

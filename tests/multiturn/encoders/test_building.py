@@ -1,6 +1,5 @@
 """Claims about encoding items into a gallery: killed, resumed, or shared by processes, it is the same file."""
 
-import json
 import os
 import random
 import subprocess
@@ -13,7 +12,6 @@ import torch
 
 from multiturn.building import build_gallery
 from multiturn.gallery import Gallery
-from tests.multiturn.encoders.tiny import pictures, timm_weights
 
 ROOT = Path(__file__).resolve().parents[3]
 IDS = [f"item {number * 37 % 100:03d}" for number in range(50)]
@@ -104,12 +102,19 @@ def test_shards_made_under_another_plan_are_not_used(change: dict, tmp_path: Pat
     assert encoder.encoded == 50
 
 
-def test_a_gallery_that_is_there_is_read_and_one_of_another_encoder_made_again(tmp_path: Path):
+def test_a_gallery_that_is_there_is_read_and_not_made_again(tmp_path: Path):
     build(tmp_path / "g")
-    again, other = Neighbours(), Neighbours("other")
+    stamp, again = (tmp_path / "g").stat(), Neighbours()
     build(tmp_path / "g", again)
-    assert again.encoded == 0
-    assert build(tmp_path / "g", other).fingerprint == "other" and other.encoded == 50
+    assert again.encoded == 0 and (tmp_path / "g").stat().st_mtime_ns == stamp.st_mtime_ns
+
+
+def test_a_gallery_of_another_encoder_is_refused_with_the_remedy_and_stays(tmp_path: Path, whole: bytes):
+    build(tmp_path / "g")
+    other = Neighbours("other")
+    with pytest.raises(ValueError, match=r"made by encoder 'neighbours', not 'other'; overwrite it"):
+        build(tmp_path / "g", other)
+    assert other.encoded == 0 and (tmp_path / "g").read_bytes() == whole
 
 
 def test_the_order_of_the_items_does_not_matter(tmp_path: Path, whole: bytes):
@@ -193,43 +198,3 @@ def test_two_processes_make_the_same_file_as_one(tmp_path: Path, whole: bytes):
     env = environment() | {"ACCELERATE_USE_CPU": "true"}
     subprocess.check_call([*TORCHRUN, *program(tmp_path), str(tmp_path / "g"), "0"], env=env, timeout=120)
     assert (tmp_path / "g").read_bytes() == whole
-
-
-@pytest.mark.slow
-def test_the_command_makes_the_same_gallery_of_pictures_in_one_process_and_in_two(tmp_path: Path):
-    (tmp_path / "photos" / "inner").mkdir(parents=True)
-    for number, image in enumerate(pictures(11)["image"]):
-        image.save(tmp_path / "photos" / ("inner" if number % 2 else "") / f"{number}.png")
-    options = ["-m", "eval.encode", "--data", str(tmp_path / "photos"), "--encoder.kind", "timm"]
-    options += ["--encoder.name", "test_vit", "--encoder.weights", timm_weights(tmp_path, "test_vit")]
-    options += ["--encoder.height", "160", "--batch_size", "2", "--shard_size", "3", "--output"]
-    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
-    said = subprocess.run(
-        [sys.executable, *options, str(one)], cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
-    )
-    assert f"{one}: 11 vectors of 64 numbers, made by timm-test_vit-160x160" in said.stdout
-    assert "11/11" in said.stderr
-    subprocess.check_call([*TORCHRUN, *options, str(two)], cwd=ROOT, env=environment(), timeout=120)
-    assert one.read_bytes() == two.read_bytes()
-    assert Gallery.load(one).ids[-1] == "inner/9.png"
-
-
-def run(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "eval.encode", *options]
-    return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
-
-
-@pytest.mark.slow
-def test_the_command_answers_a_mistake_with_one_line_and_a_suggestion(tmp_path: Path):
-    texts = tmp_path / "captions.jsonl"
-    texts.write_text("\n".join(json.dumps({"id": name, "text": name}) for name in IDS))
-    both = ["--data", str(texts), "--output", str(tmp_path / "g")]
-    for options, message in (
-        (["--encoder.kind", "open-clp", "--encoder.name", "x"], "did you mean open_clip?"),
-        (["--encoder.kind", "timm", "--encoder.name", "resnet50"], "holds texts, and timm encodes images"),
-        (["--encoder.kind", "words", "--encoder.name", "x", "--encoder.wieght", "y"], "--encoder.weights"),
-    ):
-        done = run(*both, *options)
-        assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
-    done = run(*both, "--encoder.kind", "words", "--encoder.name", str(tmp_path))
-    assert done.returncode == 1 and "no config.json" in done.stderr and done.stderr.count("\n") == 1

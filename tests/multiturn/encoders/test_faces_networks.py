@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,9 +32,7 @@ PAIRS = (
 )
 NETWORKS = {"pnet": ProposalNetwork, "rnet": RefinementNetwork, "onet": OutputNetwork}
 with_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs the extra `faces`")
-without_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is not None, reason="onnxruntime is there")
 with_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="needs the extra `faces`")
-without_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is not None, reason="OpenCV is there")
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +193,14 @@ def test_an_onnx_file_of_another_size_or_of_nothing_is_refused(tmp_path: Path):
         OnnxEmbedder(str(tmp_path / "torn.onnx"))
 
 
-@without_onnx
-def test_without_onnxruntime_the_error_says_what_to_install(tmp_path: Path):
+def test_without_onnxruntime_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"pip install 'multiturn-retrieval\[faces\]'"):
         OnnxEmbedder(onnx_file(tmp_path, ANY))
 
 
-@without_opencv
-def test_without_opencv_the_error_says_what_to_install():
+def test_without_opencv_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"pip install 'multiturn-retrieval\[faces\]'"):
         YuNet("yunet.onnx")
 

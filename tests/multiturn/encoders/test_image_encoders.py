@@ -12,9 +12,11 @@ from PIL import Image as Pillow
 
 from multiturn.contracts import check_encoder
 from multiturn.encoders.open_clip_towers import OpenClipImages
+from multiturn.encoders.regions.grid import GridEncoder
 from multiturn.encoders.timm_backbone import TimmEncoder
-from multiturn.encoders.towers import ImageTower, to_rgb
+from multiturn.encoders.towers import ImageTower
 from multiturn.encoders.transformers_towers import TransformersImages
+from multiturn.pictures import read_picture
 from tests.multiturn.encoders.tiny import open_clip_folder, pictures, timm_weights, transformers_folder
 
 Maker = Callable[..., ImageTower]
@@ -160,8 +162,31 @@ def test_a_gpu_gives_nearly_the_same_vectors_on_the_cpu(make: Maker, tmp_path: P
 
 @pytest.mark.slow
 def test_a_picture_of_100_megapixels_is_encoded(tmp_path: Path):
-    large = encoded(Pillow.new("1", (10_000, 10_000)), "PNG")
+    large = encoded(Pillow.new("L", (10_000, 10_000)), "JPEG")
     assert torch.isfinite(make_timm(tmp_path).encode(rows_of(large))).all()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_of_100_megapixels_that_cannot_be_decoded_smaller_is_refused_by_name(workers: int, tmp_path: Path):
+    large = encoded(Pillow.new("1", (10_000, 10_000)), "PNG")
+    with pytest.raises(ValueError, match=r"image 'name-1' cannot be decoded .*100 megapixels, over the limit of 80"):
+        make_timm(tmp_path, workers=workers).encode(rows_of(GOOD, large))
+
+
+def test_a_picture_taken_sideways_is_encoded_upright(tmp_path: Path):
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    turned, upright = encoded(NOISE, "PNG", exif=exif), encoded(NOISE.rotate(-90, expand=True), "PNG")
+    assert torch.equal(*make_timm(tmp_path).encode(rows_of(turned, upright)))
+
+
+def test_a_picture_is_the_same_to_every_way_of_encoding_it(tmp_path: Path):
+    """To a tower, to a grid of regions and to a list of opened pictures: all decode by one function."""
+    encoder = GridEncoder(make_timm(tmp_path))
+    for kind, file in UNUSUAL.items():
+        listed = encoder.encode([Pillow.open(io.BytesIO(file))])
+        assert torch.equal(encoder.encode(rows_of(file)).vectors, listed.vectors), kind
+        assert torch.allclose(listed.vectors.mean(1), make_timm(tmp_path).encode(rows_of(file)), atol=1e-5), kind
 
 
 @pytest.mark.parametrize("name", ["vgg11", "inception_v3", "legacy_seresnet18"])
@@ -217,8 +242,7 @@ def test_an_unusual_picture_is_encoded(kind: str, tmp_path: Path):
 
 def test_sixteen_bits_of_gray_keep_their_shades():
     deep = Pillow.open(io.BytesIO(UNUSUAL["16-bit gray"]))
-    shades = np.asarray(to_rgb(deep))[..., 0].astype(int)
-    assert np.abs(shades - np.asarray(deep).astype(int) // 256).max() <= 1
+    assert np.array_equal(np.asarray(read_picture(deep))[..., 0], np.asarray(deep) >> 8)
 
 
 GOOD = encoded(NOISE, "PNG")
@@ -229,7 +253,7 @@ BAD = {"empty": b"", "truncated": encoded(NOISE, "JPEG")[:900], "no picture": b"
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_that_cannot_be_decoded_is_named(kind: str, workers: int, tmp_path: Path):
     rows = rows_of(GOOD, BAD[kind])
-    with pytest.raises(ValueError, match=r"^image 'name-1' cannot be encoded"):
+    with pytest.raises(ValueError, match=r"^image 'name-1' cannot be decoded"):
         make_timm(tmp_path, workers=workers).encode(rows, 4)
 
 

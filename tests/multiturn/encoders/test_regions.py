@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from datasets import Dataset, Image
+from datasets import Dataset, Features, Image, Value
 from PIL import Image as Pillow
 
 from multiturn.contracts import check_encoder
@@ -103,6 +103,12 @@ def test_the_fingerprint_names_the_network_and_the_grid():
     assert "brightness" in GridEncoder(Left()).fingerprint
 
 
+def test_workers_change_no_region(tmp_path: Path):
+    network = timm_network(tmp_path, "test_resnet", 64)
+    alone, helped = (GridEncoder(network, workers=workers).encode(pictures(), 2) for workers in (0, 1))
+    assert torch.equal(alone.vectors, helped.vectors)
+
+
 def test_an_empty_list_has_no_regions():
     assert GridEncoder(Left()).encode([]).vectors.shape == (0, 6, 1)
 
@@ -125,6 +131,15 @@ def test_what_is_no_picture_is_named():
         GridEncoder(Left()).encode([*pictures()[:1], "a word"])
     with pytest.raises(ValueError, match="no `image`"):
         GridEncoder(Left()).encode(Dataset.from_dict({"text": ["a"]}))
+
+
+def test_a_picture_that_is_not_there_is_named(tmp_path: Path):
+    rows = {"id": ["gone", "void"], "image": [str(tmp_path / "gone.png"), None]}
+    items = Dataset.from_dict(rows, features=Features({"id": Value("string"), "image": Image()}))
+    with pytest.raises(ValueError, match=r"image 'gone' is missing: no file at .*gone\.png"):
+        GridEncoder(Left()).encode(items)
+    with pytest.raises(ValueError, match="image 'void' is missing: its row has neither"):
+        GridEncoder(Left()).encode(items.select([1]))
 
 
 @pytest.fixture(scope="module")

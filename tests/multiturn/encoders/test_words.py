@@ -61,7 +61,7 @@ def test_a_folder_without_a_gru_and_weights_for_other_words_are_refused(tmp_path
     gru().save_pretrained(tmp_path)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"words": WORDS[:3]}))
-    with pytest.raises(ValueError, match=r"do not fit its words.*(.|\n)*embed.weight"):
+    with pytest.raises(ValueError, match=r"do not fit its configuration.*(.|\n)*embed.weight"):
         load_word_gru(str(tmp_path))
 
 
