@@ -1,26 +1,47 @@
-"""Evaluate a trained retriever: `python -m eval.evaluate --checkpoint runs/demo`."""
+"""Evaluate a trained retriever or the results of any other system: `python -m eval.evaluate --checkpoint DIR`."""
 
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
-from multiturn.cli import Parser, clear_errors
+from multiturn.cli import Parser, asked_checkpoint, clear_errors
+from multiturn.settings import EvaluationSettings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
   python -m eval.evaluate --checkpoint runs/demo
   python -m eval.evaluate --checkpoint runs/demo --evaluation.seen drop_from_rank --output_dir runs/demo-seen
   python -m eval.evaluate --checkpoint runs/demo --witness.nested true
+  python -m eval.evaluate --ranks theirs.csv --gallery_size 9896 --name theirs --output_dir runs/theirs
+  python -m eval.evaluate --scores theirs.run --qrels theirs.qrels --gallery ids.txt --output_dir runs/theirs
+"""
+FILES = """a table (.parquet or .csv) has the columns session, turn, target and
+  for --ranks   rank, and rank_worst where ranks tie
+  for --scores  candidate and score, higher is better; or, in parquet, lists `scores` in the gallery's order
+an array (.npy) has the axes session, turn and, for --scores, candidate; any other file is a TREC run.
+Turn 0 is before any reply. Ranks count from 1.
+
+examples:
+  python -m eval.evaluate --ranks theirs.csv --gallery_size 9896 --name theirs --output_dir runs/theirs
+  python -m eval.evaluate --ranks ranks.npy --gallery_size 50000 --evaluation.hits_from 0 --output_dir runs/theirs
+  python -m eval.evaluate --scores theirs.run --qrels theirs.qrels --gallery ids.txt --output_dir runs/theirs
 """
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Play the test part of the data with a checkpoint and write its report."""
+    """Play the test part of the data with a checkpoint, or read what another system did, and write the report."""
+    if any(argument.partition("=")[0] in ("--ranks", "--scores") for argument in arguments):
+        of_files(arguments)
+        return
     parser = Parser(prog="python -m eval.evaluate", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
     parser.add_argument("--output_dir", type=Path, help="where results go; CHECKPOINT/evaluation if not given")
-    folder, config = _checkpoint(parser, arguments)
+    parser.add_argument("--run_depth", type=int, default=10, help="candidates a turn in run.trec; 0 writes no run file")
+    parser.add_argument(
+        "--ranks", type=Path, help="ranks of another system; `--ranks FILE --help` tells what goes with it"
+    )
+    parser.add_argument("--scores", type=Path, help="scores of another system, likewise")
+    folder, config = asked_checkpoint(parser, arguments)
     parser.add_task([*config, *arguments], CONFIGS)
     settings, options, resolved = parser.parse_task([*config, *arguments])
     from multiturn.experiment import report, start_output
@@ -29,20 +50,53 @@ def main(arguments: Sequence[str]) -> None:
     start_output(output, resolved, resume=False)
     task = settings.build(output)
     task.prepare(checkpoint=folder)
-    report(task, task.load_retriever(str(folder)), settings.evaluation, output, options.task)
+    report(task, task.load_retriever(str(folder)), settings.evaluation, output, options.task, options.run_depth)
 
 
-def _checkpoint(parser: Parser, arguments: Sequence[str]) -> tuple[Path, list[str]]:
-    """The checkpoint's folder, and the arguments that make its configuration the default."""
-    found = [value for name, value in pairwise(arguments) if name == "--checkpoint"]
-    found += [a.partition("=")[2] for a in arguments if a.startswith("--checkpoint=")]
-    if not found:
-        return Path(), []
-    folder = Path(found[-1])
-    config = folder / "config.yaml"
-    if not config.is_file():
-        parser.error(f"no {config}; --checkpoint is the output folder of a finished train.py")
-    return folder, ["--config", str(config)]
+def of_files(arguments: Sequence[str]) -> None:
+    """Evaluate the results of any system, without a model."""
+    parser = Parser(prog="python -m eval.evaluate", description=of_files.__doc__, epilog=FILES)
+    parser.add_argument("--ranks", type=Path, help="file of ranks of the targets")
+    parser.add_argument("--scores", type=Path, help="file of scores of candidates")
+    parser.add_argument("--control", type=Path, help="the same without feedback: gives the share that feedback harms")
+    parser.add_argument("--qrels", type=Path, help="targets of a TREC run")
+    parser.add_argument("--targets", type=Path, help="targets of an .npy, one a line")
+    parser.add_argument("--first_turn", type=int, default=0, help="number of the turn in the first column of an .npy")
+    parser.add_argument("--gallery", type=Path, help="gallery that was searched: .safetensors, or a text of ids")
+    parser.add_argument("--gallery_size", type=int, help="number of candidates, where there is no such file")
+    parser.add_argument("--ended", default="carry", choices=["carry", "missed"], help="after a session ended early")
+    parser.add_argument("--name", help="of the system; the file's if not given")
+    parser.add_argument("--data", default="not stated", help="what the images are, for the report")
+    parser.add_class_arguments(EvaluationSettings, "evaluation", skip={"turns", "batch_size"})
+    parser.add_argument("--output_dir", type=Path, required=True, help="where results go")
+    options = parser.parse_args(list(arguments))
+    if (options.ranks is None) == (options.scores is None):
+        parser.error("give either --ranks FILE or --scores FILE")
+    try:
+        settings: EvaluationSettings = parser.instantiate(options).evaluation
+    except ValueError as reason:
+        parser.error(str(reason))
+    from multiturn.evaluation import summarise
+    from multiturn.experiment import publish, start_output
+    from multiturn.rank_rows import Searched, tabulate
+    from multiturn.result_files import read_ranks, read_scores
+    from multiturn.results import Results
+    from multiturn.run_folder import write_ranks
+
+    searched = Searched.of(options.gallery, options.gallery_size)
+    read, path = (read_ranks, options.ranks) if options.scores is None else (read_scores, options.scores)
+
+    def results(file: Path, name: str) -> Results:
+        rows = read(file, searched, options.qrels, options.targets, options.first_turn)
+        return tabulate(rows, name, searched.candidates, {"seen": settings.seen}, options.ended)
+
+    model = results(path, options.name or path.stem)
+    others = [] if options.control is None else [("control", results(options.control, options.control.stem))]
+    metrics = summarise(model, others, settings, options.data)
+    start_output(options.output_dir, parser.dump(options), resume=False)
+    write_ranks(model, options.output_dir / "ranks.parquet")
+    publish(metrics, options.output_dir, model.name)
+    print(f"report: {options.output_dir / 'report.html'}")
 
 
 if __name__ == "__main__":

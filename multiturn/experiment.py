@@ -4,23 +4,29 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from multiturn.cli import TaskSettings
-from multiturn.evaluation import difference, harm_rate, metric_names, per_turn, tie_warnings
+from multiturn.evaluation import metric_names, summarise
 from multiturn.files import write_text
 from multiturn.metrics import metric_named
 from multiturn.processes import launched
 from multiturn.report.page import report_run
-from multiturn.report.tables import markdown_table, per_turn_table, protocol_line
+from multiturn.report.protocol_tables import protocol_table, session_table
+from multiturn.report.tables import comparison_table, markdown_table, per_turn_table, protocol_line
+from multiturn.results import results_of
 from multiturn.settings import EvaluationSettings
-from multiturn.task import Exam, Task
+from multiturn.task import Exam, Stage, Staged, Task
 from multiturn.training import fit, save_pretrained
+from multiturn.trec import recorded
 from multiturn.trial import Outcome, run
 
 PACKAGES = ("multiturn-retrieval", "torch", "timm", "accelerate", "datasets", "numpy")
@@ -42,34 +48,55 @@ def start_output(output: Path, config: str, resume: bool) -> None:
 
 
 def train_retriever(task: Task, settings: TaskSettings, output: Path, resume: bool = False) -> nn.Module:
-    """Train a task's retriever, the best epoch by its primary metric; weights and configuration go to `output`."""
+    """Train a task's retriever, the best epoch by its primary metric; weights and configuration go to `output`.
+
+    A task in stages (`multiturn.task.Staged`) goes through them in order.
+    """
     retriever = task.new_retriever()
+    only = Stage("retriever", ".", task.rollout, settings.training, task.primary)
+    for stage in task.stages() if isinstance(task, Staged) else [only]:
 
-    def validate(module: nn.Module) -> Mapping[str, float]:
-        outcome = run(task.validation(retriever), settings.evaluation.batch_size, show_progress=False)
-        names = metric_names(settings.evaluation)
-        values = {name: float(metric_named(name)(outcome.ranks, "expected")[:, -1].mean()) for name in names}
-        # `loss` is the training loss in the history.
-        return values | {f"validation_{name}": float(m[:, -1].mean()) for name, m in outcome.measures.items()}
+        def validate(module: nn.Module, stage: Stage = stage) -> Mapping[str, float]:
+            values = validation_values(task, retriever, settings.evaluation)
+            return values if stage.validate is None else {**values, **stage.validate(retriever)}
 
-    fit(
-        task.rollout(retriever),
-        task.examples(),
-        settings.training,
-        validate,
-        task.primary,
-        output,
-        settings.seed,
-        resume,
-        "retriever",
-    )
+        fit(
+            stage.rollout(retriever),
+            task.examples(),
+            stage.training,
+            validate,
+            stage.primary,
+            output / stage.folder,
+            settings.seed,
+            resume,
+            stage.name,
+        )
     if launched().is_main_process:
         save_pretrained(retriever, output)
     launched().wait_for_everyone()
     return retriever
 
 
-def report(task: Task, retriever: nn.Module, settings: EvaluationSettings, output: Path, name: str) -> dict[str, Any]:
+def validation_values(task: Task, retriever: nn.Module, settings: EvaluationSettings) -> dict[str, float]:
+    """Metrics and measures of the last turn of the validation trial, and `recall`: R@K averaged over K and turns."""
+    outcome = run(task.validation(retriever), settings.batch_size, show_progress=False)
+    tables = {name: metric_named(name)(outcome.ranks, "expected") for name in metric_names(settings)}
+    values = {name: float(table[:, -1].mean()) for name, table in tables.items()}
+    if settings.recall_at:
+        recalls = [tables[f"R@{k}"][:, 1:].mean() for k in settings.recall_at]
+        values["recall"] = float(torch.stack(recalls).mean())
+    # `loss` is the training loss in the history.
+    return values | {f"validation_{name}": float(m[:, -1].mean()) for name, m in outcome.measures.items()}
+
+
+def report(
+    task: Task,
+    retriever: nn.Module,
+    settings: EvaluationSettings,
+    output: Path,
+    name: str,
+    run_depth: int = 0,
+) -> dict[str, Any]:
     """Evaluate a retriever beside its control and baselines, and write all that people read of it.
 
     Of several processes only the first does so.
@@ -78,78 +105,69 @@ def report(task: Task, retriever: nn.Module, settings: EvaluationSettings, outpu
 
     Args:
         name: of the task.
+        run_depth: candidates listed a session and turn in run.trec, beside qrels.trec; 0 writes neither.
     Returns:
         what metrics.json holds.
     """
     if not launched().is_main_process:
         return {}
     exam = task.exam(retriever)
-    model = run(exam.model, settings.batch_size, output / "transcript.jsonl")
+    recording = recorded(exam.model, output, run_depth) if run_depth else nullcontext(exam.model)
+    with recording as trial:
+        model = replace(run(trial, settings.batch_size, output / "transcript.jsonl"), trial=exam.model)
     others = [(role, run(trial, settings.batch_size)) for role, trial in exam.others]
-    metrics = summary(exam, model, others, settings) | {
+    metrics = summary(exam, model, others, settings, task.primary)
+    task.pictures(model, output / "pictures")
+    metrics = publish(metrics, output, name)
+    print(f"report: {output / 'report.html'}")
+    if (weights := output / "model.safetensors").is_file():
+        print(f"checkpoint: {weights}")
+    return metrics
+
+
+def publish(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, Any]:
+    """Write metrics.json, figures and the page of an evaluation, and print its tables.
+
+    Args:
+        name: of the task, or what else was evaluated.
+    Returns:
+        what metrics.json holds.
+    """
+    whole = {
+        **metrics,
         "task": name,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {package: found for package in PACKAGES if (found := _version(package))},
     }
-    write_text(output / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False))
-    task.pictures(model, output / "pictures")
+    write_text(output / "metrics.json", json.dumps(whole, indent=1, allow_nan=False))
     report_run(output)
-    print(markdown_table(per_turn_table(metrics), protocol_line(metrics)))
-    for line in (*comparisons(metrics), *metrics["warnings"]):
+    print(markdown_table(per_turn_table(whole), protocol_line(whole)))
+    for table in (
+        protocol_table(whole),
+        session_table(whole),
+        *([comparison_table(whole)] * bool(whole["comparisons"])),
+    ):
+        print(f"\n{markdown_table(table)}")
+    for line in whole["warnings"]:
         print(line)
-    print(f"report: {output / 'report.html'}\ncheckpoint: {output / 'model.safetensors'}")
-    return metrics
+    return whole
 
 
 def summary(
-    exam: Exam, model: Outcome, others: Sequence[tuple[str, Outcome]], settings: EvaluationSettings
+    exam: Exam,
+    model: Outcome,
+    others: Sequence[tuple[str, Outcome]],
+    settings: EvaluationSettings,
+    primary: str = "percentile",
 ) -> dict[str, Any]:
-    """All numbers of a report, JSON-ready; `per_turn` has a dict a turn with the metric names as keys."""
-    turns = per_turn(model, settings)
-    rows = {id(outcome): per_turn(outcome, settings) for _, outcome in others}
-    control = next((outcome for role, outcome in others if role == "control"), None)
-    last = len(turns) - 1
-    trial = model.trial
-    return {
-        "data": exam.data,
-        "model": trial.name,
-        "gallery": {
-            "size": len(trial.gallery),
-            "source": trial.gallery.source,
-            "fingerprint": trial.gallery.fingerprint,
-        },
-        "sessions": len(trial.targets),
-        "protocol": {
-            "turns": trial.turns,
-            "page_size": trial.page_size,
-            "seen": trial.seen,
-            "tie": "expected",
-            "confidence": settings.confidence,
-            **exam.protocol,
-        },
-        "per_turn": turns[1:],
-        "before_feedback": turns[0],
-        "others": [
-            {"name": outcome.trial.name, "role": role, "per_turn": rows[id(outcome)][1:]} for role, outcome in others
-        ],
-        "harm_rate": [] if control is None else harm_rate(model, control),
-        "comparisons": [
-            difference(model, outcome, "percentile", last, outcome.trial.turns, settings) for _, outcome in others
-        ],
-        "warnings": tie_warnings(trial.name, turns[1:])
-        + [line for _, outcome in others for line in tie_warnings(outcome.trial.name, rows[id(outcome)][1:])],
-    }
+    """All numbers of an exam, as `multiturn.evaluation.summarise` gives them.
 
-
-def comparisons(metrics: Mapping[str, Any]) -> list[str]:
-    """A sentence for each comparison of the model with something else."""
-    return [
-        f"{one['of']} over {one['over']}: {100 * one['difference']:+.2f} points of {one['metric']} "
-        f"[{100 * one['interval'][0]:+.2f}, {100 * one['interval'][1]:+.2f}], intervals "
-        f"{'overlap' if one['intervals_overlap'] else 'do not overlap'}"
-        for one in metrics["comparisons"]
-    ]
+    Args:
+        primary: the task's metric, which is compared beside R@K.
+    """
+    beside = [(role, results_of(outcome)) for role, outcome in others]
+    return summarise(results_of(model, exam.protocol), beside, settings, exam.data, primary)
 
 
 def _version(package: str) -> str | None:

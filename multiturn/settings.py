@@ -45,7 +45,10 @@ class EvaluationSettings:
         turns: replies a session.
         batch_size: sessions at once; changes speed and memory, never a result.
         seen: what becomes of candidates shown before.
-        recall_at: the K of R@K.
+        recall_at: the K of R@K and Hits@K.
+        page: a target ranked within so many counts as found: the K of carry@K and rounds@K.
+        hits_from: number of the first turn at which a target can be hit, for Hits@K, carry@K, rounds@K and areas. Turn
+            0 comes before any reply; set 0 where it shows the answer to a query, as in ChatIR.
         resamples: bootstrap samples of the confidence intervals.
         confidence: of the intervals.
     """
@@ -54,12 +57,15 @@ class EvaluationSettings:
     batch_size: int = 256
     seen: Literal["keep", "drop_from_display", "drop_from_rank"] = "keep"
     recall_at: list[int] = field(default_factory=lambda: [1, 5, 10, 100])
+    page: int = 10
+    hits_from: int = 1
     resamples: int = 1000
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        for name in ("turns", "batch_size", "resamples"):
+        for name in ("turns", "batch_size", "resamples", "page"):
             at_least(name, getattr(self, name), 1)
+        at_least("hits_from", self.hits_from, 0)
         if not 0 < self.confidence < 1:
             raise ValueError(f"confidence must lie between 0 and 1, not {self.confidence}")
         for k in self.recall_at:

@@ -11,7 +11,19 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from multiturn.files import atomic_file
-from multiturn.report.tables import NO_COLUMN, RANKS, Metrics, Row, chance, is_share, label, number, recalls, titled
+from multiturn.report.tables import (
+    NO_COLUMN,
+    RANKS,
+    Metrics,
+    Row,
+    all_turns,
+    chance,
+    is_share,
+    label,
+    number,
+    recalls,
+    titled,
+)
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; markers and dashes do so in greyscale.
 LOOKS = (
@@ -43,7 +55,8 @@ def curves(series: Mapping[str, Sequence[Row]], metric: str, title: str = "", by
     Source:
         papers/facial-progressive-feedback.txt, figure 4 (percentile) and figure 5 (loss).
     """
-    drawn = {name: rows for name, rows in series.items() if rows and metric in rows[0]}
+    having = {name: [row for row in rows if metric in row] for name, rows in series.items()}
+    drawn = {name: rows for name, rows in having.items() if rows}
     if not drawn:
         raise ValueError(f"no series has {metric!r}; there are {', '.join(series) or 'none'}")
     figure, (axes,) = _canvas(1)
@@ -181,13 +194,14 @@ def report_figures(metrics: Metrics, history: Sequence[Mapping[str, float]], fol
     Returns:
         the SVG of each figure under its title.
     """
-    turns = [metrics["before_feedback"], *metrics["per_turn"]]
+    turns = all_turns(metrics)
     series = {metrics["model"]: turns} | {titled(other): other["per_turn"] for other in metrics["others"]}
     ks = recalls(turns[-1])
     wanted = {"percentile": "Ranking percentile by turn", "median_rank": "Median rank of the target by turn"}
     if ks:
         middle = ks[len(ks) // 2]
         wanted[middle] = f"Share of targets among the first {middle[2:]} by turn"
+        wanted[f"Hits@{middle[2:]}"] = f"Share of targets once among the first {middle[2:]}, by turn"
     wanted |= {"loss": "Loss by turn", "matching_attributes": "Attributes shared with the target by turn"}
     random_ranking = chance(metrics)
     figures = {

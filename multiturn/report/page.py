@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from multiturn.files import write_text
 from multiturn.report.figures import report_figures
+from multiturn.report.protocol_tables import protocol_table, session_table
 from multiturn.report.tables import (
     Metrics,
     cell,
@@ -25,8 +26,8 @@ from multiturn.report.tables import (
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 REQUIRED = (
-    "task", "model", "data", "gallery", "sessions", "protocol", "per_turn", "before_feedback", "others", "harm_rate",
-    "comparisons", "warnings", "command", "created", "versions",
+    "task", "model", "data", "gallery", "sessions", "protocol", "per_turn", "before_feedback", "summary", "others",
+    "harm_rate", "comparisons", "warnings", "command", "created", "versions",
 )  # fmt: skip
 
 
@@ -60,6 +61,8 @@ def write_report(
         metrics=metrics,
         headline=headline(metrics),
         table=html_table(per_turn_table(metrics), protocol_line(metrics), "Results by turn"),
+        protocols=html_table(protocol_table(metrics), caption="Other protocols by turn"),
+        whole=html_table(session_table(metrics), caption="Whole sessions"),
         bounds=html_table(paper_table_1(metrics), caption="Bounds of tied ranks") if baselines else "",
         comparisons=html_table(comparison_table(metrics), caption="Paired differences over the same targets")
         if metrics["comparisons"]
@@ -83,10 +86,12 @@ def headline(metrics: Metrics) -> str:
     if ks := recalls(last):
         where = "first" if ks[0] == "R@1" else f"among the first {ks[0][2:]}"
         found = f" and is {where} in {number(ks[0], last[ks[0]])} % of sessions"
+    began = ""
+    if first is not None:
+        began = f" Before any reply the percentile was {number('percentile', first['percentile'])}; chance is 50."
     return (
         f"After {replies} {'reply' if replies == 1 else 'replies'} the target, one of {size:,} candidates, "
-        f"stands at percentile {cell('percentile', last)} on average{found}. Before any reply the percentile "
-        f"was {number('percentile', first['percentile'])}; chance is 50."
+        f"stands at percentile {cell('percentile', last)} on average{found}.{began}"
     )
 
 
@@ -105,7 +110,7 @@ def _facts(metrics: Metrics) -> dict[str, str]:
     return {
         "data": metrics["data"],
         "gallery": f"{gallery['size']:,} candidates, {gallery['source']}",
-        "encoder": gallery["fingerprint"],
+        "encoder": gallery["fingerprint"] or "not stated",
         "sessions": f"{metrics['sessions']:,}",
     } | {name.replace("_", " "): plain(value) for name, value in metrics["protocol"].items()}
 

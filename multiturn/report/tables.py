@@ -10,40 +10,57 @@ from typing import Any
 from markupsafe import Markup
 
 from multiturn.evaluation import TIE_WARNING
+from multiturn.metrics import described, known
 
 Metrics = Mapping[str, Any]
 Row = Mapping[str, Any]
 Table = list[list[str]]
 
 RANKS = ("mean_rank", "median_rank")
-NO_COLUMN = ("turn", "interval", "ties", "percentile_of_n", "reciprocal_rank")
+NO_COLUMN = ("turn", "interval", "ties", "ended_early", "percentile_of_n", "reciprocal_rank")
+OVER_TIME = ("Hits@", "carry@")  # stand in a table of their own, see protocol_tables.py
 LABELS = {
     "percentile": "Percentile",
     "percentile_of_n": "Percentile of N",
+    "reciprocal_rank": "MRR",
     "matching_attributes": "Matching attributes",
 }
-DECIMALS = dict.fromkeys(RANKS, 1) | {"matching_attributes": 2}
+DECIMALS = {"matching_attributes": 2}
+UNIT_DECIMALS = {"rank": 1, "turns": 2}
 SEEN = {
     "keep": "shown candidates stay in the ranking",
     "drop_from_display": "shown candidates are not shown again but stay in the ranking",
     "drop_from_rank": "shown candidates leave the ranking, and a target shown and overlooked is missed",
+}
+ENDED = {
+    "carry": "Sessions that ended early keep their last rank",
+    "missed": "Sessions that ended early count as missed from then on, at the last rank",
 }
 NONE = "–"
 
 
 def is_share(name: str) -> bool:
     """Whether a metric lies in [0, 1] and is printed as a percentage."""
-    return name.startswith(("percentile", "R@"))
+    return known(name) and described(name).unit == "share"
 
 
 def label(name: str) -> str:
     """How tables and figures call a metric, with its unit.
 
     Example:
-        >>> label("R@10"), label("mean_rank")
-        ('R@10, %', 'Mean rank')
+        >>> label("R@10"), label("mean_rank"), label("carry@10:R@1"), label("rounds@10")
+        ('R@10, %', 'Mean rank', 'R@1, carry@10, %', 'Rounds to hit@10')
     """
-    words = LABELS.get(name) or (name if name.startswith("R@") else name.replace("_", " ").capitalize())
+    if words := LABELS.get(name):
+        pass
+    elif name.startswith("area:"):
+        words = f"Area under {name.removeprefix('area:')}"
+    elif match := re.fullmatch(r"(carry@\d+)(?::(.*))?", name):
+        words = f"{match[2] or 'Rank'}, {match[1]}"
+    elif match := re.fullmatch(r"rounds@(\d+)", name):
+        words = f"Rounds to hit@{match[1]}"
+    else:
+        words = name if name[:1].isupper() else name.replace("_", " ").capitalize()
     return f"{words}, %" if is_share(name) else words
 
 
@@ -54,7 +71,10 @@ def number(name: str, value: float | int) -> str:
         >>> number("percentile", 0.98123), number("median_rank", 1234.5), number("loss", 0.0297)
         ('98.12', '1,234.5', '0.0297')
     """
-    return f"{100 * value:.2f}" if is_share(name) else f"{value:,.{DECIMALS.get(name, 4)}f}"
+    if is_share(name):
+        return f"{100 * value:.2f}"
+    decimals = UNIT_DECIMALS.get(described(name).unit, 4) if known(name) else DECIMALS.get(name, 4)
+    return f"{value:,.{decimals}f}"
 
 
 def cell(name: str, row: Row) -> str:
@@ -69,15 +89,22 @@ def cell(name: str, row: Row) -> str:
     low, high = row["interval"][name]
     text = f"{number(name, row[name])} [{number(name, low)}, {number(name, high)}]"
     if name in row["ties"]:
-        worst, best = row["ties"][name]
-        if best - worst > TIE_WARNING:
-            text += f" (ties {number(name, worst)}–{number(name, best)})"
+        low, high = sorted(row["ties"][name])
+        printed = number(name, low) != number(name, high)
+        if high - low > TIE_WARNING if is_share(name) else printed:
+            text += f" (ties {number(name, low)}–{number(name, high)})"
     return text
 
 
 def recalls(row: Row) -> list[str]:
     """The R@K of a row, in its order."""
     return [name for name in row if name.startswith("R@")]
+
+
+def all_turns(metrics: Metrics) -> list[Row]:
+    """Rows of the model's turns, before any reply first if that was played."""
+    before = metrics["before_feedback"]
+    return [*([] if before is None else [before]), *metrics["per_turn"]]
 
 
 def titled(other: Mapping[str, Any]) -> str:
@@ -97,9 +124,9 @@ def per_turn_table(metrics: Metrics) -> Table:
 
     `Harmed` is the share of sessions whose target ranks worse than without feedback.
     """
-    turns = [metrics["before_feedback"], *metrics["per_turn"]]
-    columns = [name for name in turns[-1] if name not in NO_COLUMN]
-    harmed = ["", *(f"{100 * share:.2f}" for share in metrics["harm_rate"])]
+    turns = all_turns(metrics)
+    columns = [name for name in turns[-1] if name not in NO_COLUMN and not name.startswith(OVER_TIME)]
+    harmed = [*([""] * (len(turns) - len(metrics["per_turn"]))), *(f"{100 * one:.2f}" for one in metrics["harm_rate"])]
     table = [["Method", "Turn", *(label(name) for name in columns)]]
     for row in turns:
         table.append([metrics["model"], str(row["turn"]), *(cell(name, row) for name in columns)])
@@ -135,7 +162,7 @@ def comparison_table(metrics: Metrics) -> Table:
     table = [["Metric", "Of", "Over", "Difference", "Reading"]]
     for pair in metrics["comparisons"]:
         name, (low, high) = pair["metric"], pair["interval"]
-        gain = -1 if name == "rank" else 1
+        gain = 1 if described(name).rising else -1
         reading = "no difference shown" if low <= 0 <= high else "better" if gain * pair["difference"] > 0 else "worse"
         gap, *ends = (("+" if value > 0 else "") + number(name, value) for value in (pair["difference"], low, high))
         unit = " points" if is_share(name) else ""
@@ -152,21 +179,31 @@ def protocol_line(metrics: Metrics) -> str:
         for name, value in chance(metrics).items()
         if name != "median_rank"
     )
-    known = {"turns", "page_size", "seen", "tie", "confidence"}
-    rest = [f"{name.replace('_', ' ')}: {plain(value)}" for name, value in protocol.items() if name not in known]
+    said = {"turns", "page_size", "seen", "tie", "confidence", "hits_from", "page", "ended"}
+    rest = [f"{name.replace('_', ' ')}: {plain(value)}" for name, value in protocol.items() if name not in said]
+    page = f", {protocol['page_size']} shown a turn" if protocol["page_size"] else ""
     sentences = [
         f"Data: {metrics['data']}",
         f"Gallery: {gallery['size']:,} candidates ({gallery['source']})",
-        f"{metrics['sessions']:,} sessions of {protocol['turns']} replies, {protocol['page_size']} shown a turn",
+        f"{metrics['sessions']:,} sessions of {protocol['turns']} replies{page}",
         f"By chance: {by_chance}",
         f"Ties: the {protocol['tie']} rank; bounds are printed where the rule matters by over "
         f"{100 * TIE_WARNING:g} point",
         f"Seen: {protocol['seen']} ({SEEN[protocol['seen']]})",
         f"Brackets: {100 * protocol['confidence']:g} % bootstrap intervals over sessions",
+        *([_counting(protocol)] if "hits_from" in protocol else []),
+        *([ENDED[protocol["ended"]]] if "ended" in protocol else []),
         *([f"Protocol: {'; '.join(rest)}"] if rest else []),
         *(["Harmed: the target ranks worse than without feedback"] if metrics["harm_rate"] else []),
     ]
     return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences)
+
+
+def _counting(protocol: Mapping[str, Any]) -> str:
+    """From which turn on a hit counts."""
+    return (
+        f"Hits, carried ranks, rounds and areas count from turn {protocol['hits_from']}, BRI from the first turn listed"
+    )
 
 
 def plain(value: Any) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from multiturn.evaluation import difference, harm_rate, per_turn, tie_warnings
+from multiturn.evaluation import per_turn, summarise
 from multiturn.gallery import Gallery
 from multiturn.ranks import Ranks
 from multiturn.report.tables import (
@@ -15,6 +15,7 @@ from multiturn.report.tables import (
     per_turn_table,
     protocol_line,
 )
+from multiturn.results import Candidates, Results, results_of
 from multiturn.settings import EvaluationSettings
 from multiturn.trial import Outcome, Trial
 
@@ -32,7 +33,7 @@ class Silent:
     update = score = reply = start
 
 
-def outcome(name: str, worst: list[int], tied: int = 0) -> Outcome:
+def results(name: str, worst: list[int], tied: int = 0, measured: bool = True) -> Results:
     """Random ranks: at each turn somewhere between 1 and `worst`, with `tied` candidates behind."""
     generator = torch.Generator().manual_seed(len(name))
     draws = torch.rand(SESSIONS, len(worst), generator=generator)
@@ -40,38 +41,22 @@ def outcome(name: str, worst: list[int], tied: int = 0) -> Outcome:
     gallery = Gallery(tuple(f"{i:06d}.jpg" for i in range(SIZE)), torch.zeros(SIZE, 1), "made up", "test split")
     trial = Trial(name, Silent(), gallery, Silent(), torch.arange(SESSIONS), len(worst) - 1)  # pyright: ignore
     shown = torch.zeros(SESSIONS, len(worst), 1, dtype=torch.long)
-    return Outcome(trial, Ranks(best, best + tied, SIZE), shown, {"loss": draws.double()})
+    measures = {"loss": draws.double()} if measured else {}
+    return results_of(Outcome(trial, Ranks(best, best + tied, SIZE), shown, measures), {"masked": [0.5, 0.3]})
 
 
 def made_up_metrics() -> dict:
-    model = outcome("GRU", [290, 150, 80, 40, 20, 10])
-    control = outcome("GRU without feedback", [290] * 6)
-    baseline = outcome("counting matches", [290, 60], tied=30)
-    rows = per_turn(model, SETTINGS)
-    bare = [{k: v for k, v in row.items() if k != "loss"} for row in per_turn(baseline, SETTINGS)]
+    model = results("GRU", [290, 150, 80, 40, 20, 10])
+    control = results("GRU without feedback", [290] * 6)
+    baseline = results("counting matches", [290, 60], tied=30, measured=False)
+    others = [("control", control), ("baseline", baseline)]
     return {
         "task": "celeba-feedback",
-        "model": "GRU",
-        "data": "drawn faces (not photographs), seed 0",
-        "gallery": {"size": SIZE, "source": "test split", "fingerprint": "made up"},
-        "sessions": SESSIONS,
-        "protocol": {
-            "turns": TURNS, "page_size": 1, "seen": "keep", "tie": "expected", "confidence": 0.95,
-            "masked": [0.5, 0.3],
-        },
-        "before_feedback": rows[0],
-        "per_turn": rows[1:],
-        "others": [
-            {"name": "GRU without feedback", "role": "control", "per_turn": per_turn(control, SETTINGS)[1:]},
-            {"name": "counting matches", "role": "baseline", "per_turn": bare[1:]},
-        ],
-        "harm_rate": harm_rate(model, control),
-        "comparisons": [difference(model, baseline, "percentile", TURNS, 1, SETTINGS)],
-        "warnings": tie_warnings("counting matches", bare[1:]),
+        **summarise(model, others, SETTINGS, "drawn faces (not photographs), seed 0"),
         "command": "train.py --task celeba-feedback",
         "created": "2025-01-02T03:04:05+00:00",
         "versions": {"torch": "2.11.0"},
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +117,12 @@ def test_the_line_under_the_table_states(metrics, words):
 
 def test_chance_is_what_random_ranks_reach(metrics):
     ranks = torch.arange(1, SIZE + 1)[:, None]
-    everyone = Outcome(outcome("any", [2]).trial, Ranks(ranks, ranks, SIZE), ranks[:, :, None], {})
-    row = per_turn(everyone, SETTINGS)[0]
+    names = tuple(str(place) for place in range(SIZE))
+    ranks = Ranks(ranks.expand(-1, 2), ranks.expand(-1, 2), SIZE)
+    candidates = Candidates(SIZE, "made up")
+    row = per_turn(
+        Results("any", ranks, names, names, candidates, {}, 0, torch.ones(SIZE, dtype=torch.long)), SETTINGS
+    )[0]
     assert chance(metrics) == pytest.approx({name: row[name] for name in chance(metrics)})
 
 

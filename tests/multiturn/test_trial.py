@@ -10,6 +10,7 @@ from multiturn.evaluation import difference, harm_rate, per_turn, tie_warnings
 from multiturn.gallery import Gallery
 from multiturn.ranks import Ranks
 from multiturn.replies import RelevanceReply
+from multiturn.results import Results, results_of
 from multiturn.scoring import DenseScores
 from multiturn.settings import EvaluationSettings
 from multiturn.transcript import read_transcript
@@ -52,9 +53,10 @@ def norm_of_shown(turn, target):
 TRIAL = Trial("sums", Sums(), GALLERY, Nods(), torch.arange(10), 3, 2, measures=norm_of_shown)
 
 
-def outcome(best: list[list[int]], worst: list[list[int]] | None = None, candidates: int = 30) -> Outcome:
+def results(best: list[list[int]], worst: list[list[int]] | None = None, candidates: int = 30) -> Results:
     ranks = Ranks(torch.tensor(best), torch.tensor(worst or best), candidates)
-    return Outcome(replace(TRIAL, targets=torch.arange(len(best))), ranks, torch.zeros(1, 1, 1, dtype=torch.long), {})
+    trial = replace(TRIAL, targets=torch.arange(len(best)))
+    return results_of(Outcome(trial, ranks, torch.zeros(1, 1, 1, dtype=torch.long), {}))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 10, 99])
@@ -97,7 +99,7 @@ def test_no_targets_are_refused_by_name():
 
 
 def test_every_turn_has_the_means_of_its_column():
-    rows = per_turn(run(TRIAL, 4, show_progress=False), SETTINGS)
+    rows = per_turn(results_of(run(TRIAL, 4, show_progress=False)), SETTINGS)
     found = run(TRIAL, 4, show_progress=False)
     ranks = (found.ranks.best + found.ranks.worst).numpy() / 2
     assert [row["turn"] for row in rows] == [0, 1, 2, 3]
@@ -112,20 +114,20 @@ def test_every_turn_has_the_means_of_its_column():
 
 
 def test_ties_are_warned_of_beyond_a_tenth_of_a_point():
-    rows = per_turn(outcome([[1, 3], [2, 4]], [[1, 3], [30, 4]]), SETTINGS)
+    rows = per_turn(results([[1, 3], [2, 4]], [[1, 3], [30, 4]]), SETTINGS)
     warnings = tie_warnings("x", rows)
     assert {line.split(": ")[0] for line in warnings} == {"x, turn 0"}
 
 
 def test_harm_counts_sessions_that_rank_worse_than_without_feedback():
-    silent = outcome([[5, 5, 5]] * 4)
-    assert harm_rate(outcome([[5, 4, 6], [5, 6, 6], [9, 5, 5], [1, 1, 9]]), silent) == [0.25, 0.75]
+    silent = results([[5, 5, 5]] * 4)
+    assert harm_rate(results([[5, 4, 6], [5, 6, 6], [9, 5, 5], [1, 1, 9]]), silent) == [0.25, 0.75]
 
 
 def test_a_difference_is_paired_over_targets():
     rng = np.random.default_rng(0)
     base = rng.integers(2, 29, 10)
-    one, two = outcome([[int(rank)] for rank in base]), outcome([[int(rank) + 1] for rank in base])
+    one, two = results([[int(rank)] * 2 for rank in base]), results([[int(rank) + 1] * 2 for rank in base])
     found = difference(one, two, "percentile", 0, 0, SETTINGS)
     assert found["difference"] == pytest.approx(1 / 29)
     assert found["interval"] == pytest.approx([1 / 29, 1 / 29])
@@ -133,13 +135,22 @@ def test_a_difference_is_paired_over_targets():
 
 
 def test_trials_with_other_targets_cannot_be_compared():
-    one, two = outcome([[1], [2]]), outcome([[1], [2], [3]])
+    one, two = results([[1, 1], [2, 2]]), results([[1, 1], [2, 2], [3, 3]])
     with pytest.raises(ValueError, match="cannot be compared"):
         difference(one, two, "percentile", 0, 0, SETTINGS)
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("turns", 0), ("batch_size", 0), ("resamples", 0), ("confidence", 1.0), ("recall_at", [0])]
+    ("setting", "value"),
+    [
+        ("turns", 0),
+        ("batch_size", 0),
+        ("resamples", 0),
+        ("confidence", 1.0),
+        ("recall_at", [0]),
+        ("page", 0),
+        ("hits_from", -1),
+    ],
 )
 def test_a_setting_out_of_range_is_named(setting, value):
     with pytest.raises(ValueError, match=setting):

@@ -1,0 +1,121 @@
+"""The programs eval.evaluate and eval.compare on results of other systems, as users call them."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RESAMPLES = ("--evaluation.resamples", "50")
+
+
+def program(name: str, *arguments: str | Path, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *flags, "-m", f"eval.{name}", *map(str, arguments)]
+    offline = os.environ | {"HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, env=offline, check=False)
+
+
+def write_ranks(path: Path, worst: int, seed: int, target: str = "image") -> Path:
+    """Random ranks of 40 sessions: anywhere at turn 0, among the first `worst` after it; one session ends early."""
+    rng = np.random.default_rng(seed)
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["session", "turn", "target", "rank"])
+        for session in range(40):
+            for turn in range(4 if session else 3):
+                rows.writerow([session, turn, f"{target}-{session}", rng.integers(1, worst + 1 if turn else 101)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two evaluated results, a control, and the folder they lie in."""
+    folder = tmp_path_factory.mktemp("results")
+    control = write_ranks(folder / "silent.csv", 100, 3)
+    for name, worst in (("good", 15), ("poor", 60)):
+        path = write_ranks(folder / f"{name}.csv", worst, worst)
+        done = program(
+            "evaluate", "--ranks", path, "--gallery_size", "100", "--control", control,
+            "--output_dir", folder / name, *RESAMPLES,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.slow
+def test_results_of_another_system_get_all_protocols_tables_and_the_page(evaluated: Path):
+    assert {"config.yaml", "metrics.json", "ranks.parquet", "report.html", "figures"} == {
+        path.name for path in (evaluated / "good").iterdir()
+    }
+    metrics = json.loads((evaluated / "good" / "metrics.json").read_text())
+    wanted = {"percentile", "percentile_of_n", "R@1", "R@10", "reciprocal_rank", "mean_rank", "median_rank"}
+    assert wanted | {"Hits@1", "Hits@10", "carry@10", "carry@10:R@1"} <= metrics["per_turn"][-1].keys()
+    assert {"BRI", "rounds@10", "area:R@1", "area:R@10"} <= metrics["summary"].keys()
+    assert len(metrics["harm_rate"]) == 3
+    assert "good: 1 of 40 sessions ended early; their last rank is carried on" in metrics["warnings"]
+    page = (evaluated / "good" / "report.html").read_text()
+    for words in ("Hits@10, %", "BRI", "Rounds to hit@10", "keep their last rank", "count from turn 1", "did harm"):
+        assert words in page
+
+
+@pytest.mark.slow
+def test_folders_and_files_of_ranks_are_compared_alike(evaluated: Path):
+    sides = [[evaluated / name for name in names] for names in (("good", "poor"), ("good.csv", "poor.csv"))]
+    answers = [
+        program("compare", *runs, "--gallery_size", "100", "--output_dir", evaluated / "compared", *RESAMPLES)
+        for runs in sides
+    ]
+    assert [answer.returncode for answer in answers] == [0, 0], answers[0].stderr + answers[1].stderr
+    assert answers[0].stdout == answers[1].stdout
+    assert "| R@10, % | 3 | poor | good |" in answers[0].stdout and "| worse |" in answers[0].stdout
+
+
+@pytest.mark.slow
+def test_a_metric_and_a_turn_can_be_asked_for(evaluated: Path):
+    runs = (evaluated / "good", evaluated / "poor", "--output_dir", evaluated / "one")
+    answer = program("compare", *runs, "--metric", "R@5", "--turn", "2", *RESAMPLES)
+    assert "| R@5, % | 2 | poor | good |" in answer.stdout
+    assert len(answer.stdout.split("\n\n")[0].splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_other_targets_end_with_one_clear_line(evaluated: Path):
+    other = write_ranks(evaluated / "other.csv", 15, 1, "photo")
+    answer = program("compare", evaluated / "good", other, "--gallery_size", "100", "--output_dir", evaluated / "no")
+    assert answer.returncode == 1
+    assert re.match(r"error: good and other cannot be compared: of 40 and 40 targets 80 are not in both", answer.stderr)
+    assert not (evaluated / "no").exists()
+
+
+@pytest.mark.slow
+def test_bad_ranks_end_with_one_clear_line_and_leave_nothing(tmp_path: Path):
+    path = tmp_path / "r.csv"
+    path.write_text("session,turn,target,rank\n1,1,a,0\n")
+    answer = program("evaluate", "--ranks", path, "--gallery_size", "9", "--output_dir", tmp_path / "out")
+    assert answer.returncode == 1
+    assert answer.stderr.strip().endswith(
+        "session '1', turn 1 has rank 0; ranks count from 1; add 1 to ranks that count from 0"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_ranks_and_scores_at_once_are_refused(tmp_path: Path):
+    answer = program("evaluate", "--ranks", "a.csv", "--scores", "b.csv", "--output_dir", tmp_path)
+    assert answer.returncode == 2
+    assert "give either --ranks FILE or --scores FILE" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["evaluate", "compare", "evaluate --ranks x.csv"])
+def test_help_shows_examples_and_loads_nothing_heavy(name: str):
+    shown = program(*name.split(), "--help", flags=("-X", "importtime"))
+    assert "examples:" in shown.stdout
+    heavy = re.findall(
+        r"\| +(torch|datasets|transformers|timm|faiss|matplotlib|scipy|pyarrow)$", shown.stderr, re.MULTILINE
+    )
+    assert heavy == []
