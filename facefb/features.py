@@ -15,6 +15,7 @@ from multiturn.encoders import Encoder
 from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.encoders.standardised import Standardised
 from multiturn.encoders.timm_backbone import TimmEncoder
+from multiturn.encoders.weights import load_ours
 from multiturn.gallery import Gallery
 from multiturn.processes import launched
 from multiturn.training import save_pretrained
@@ -171,19 +172,8 @@ def make_encoder(
 
 
 def load_network(checkpoint: str) -> SEResNet:
-    """Read an SE-ResNet from a folder or the Hub.
-
-    Raises:
-        FileNotFoundError: there is none, or the Hub cannot be reached.
-    """
-    if Path(checkpoint).is_dir() and not (Path(checkpoint) / "config.json").is_file():
-        raise FileNotFoundError(f"{checkpoint} holds no config.json of an SE-ResNet")
-    try:
-        return SEResNet.from_pretrained(checkpoint)
-    except (OSError, ValueError) as reason:
-        raise FileNotFoundError(
-            f"no SE-ResNet at {checkpoint!r}: it is no folder here, and the Hub said: {reason}"
-        ) from reason
+    """Read an SE-ResNet from a folder or the Hub; see `multiturn.encoders.weights.load_ours` for its errors."""
+    return load_ours(SEResNet, checkpoint, "SE-ResNet")
 
 
 def _new_network(settings: FeatureSettings, faces: Faces, seed: int) -> SEResNet:

@@ -129,14 +129,18 @@ class GalleryFile:
 
 
 class GalleryWriter:
-    """Appends rows to the tables of one file."""
+    """Puts rows into the tables of one file, each row once."""
 
     def __init__(self, file: BinaryIO, tables: Mapping[str, Table], rows: int) -> None:
         self._file, self._tables, self._rows = file, tables, rows
         self._written = 0
 
     def append(self, rows: Mapping[str, Tensor]) -> None:
-        """Write the next rows of every table.
+        """Write the next rows of every table; see `put`."""
+        self.put(self._written, rows)
+
+    def put(self, first: int, rows: Mapping[str, Tensor]) -> None:
+        """Write rows of every table, beginning at row `first`.
 
         Raises:
             ValueError: other tables, dtypes or rows than the file was laid out for.
@@ -145,12 +149,11 @@ class GalleryWriter:
         wanted = {name: (table.dtype, table.row) for name, table in self._tables.items()}
         if found != wanted:
             raise ValueError(f"rows are {found}, but the gallery's are {wanted}; encode all of it with one encoder")
-        count = len(rows["vectors"])
         for name, one in rows.items():
             if one.numel():
-                self._file.seek(self._tables[name].start + self._written * self._tables[name].row_bytes)
+                self._file.seek(self._tables[name].start + first * self._tables[name].row_bytes)
                 self._file.write(_bytes(one.contiguous().cpu()))
-        self._written += count
+        self._written += len(rows["vectors"])
 
     def check_full(self) -> None:
         """Raise ValueError unless every row was written."""

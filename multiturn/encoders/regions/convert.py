@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping
@@ -55,7 +54,7 @@ def convert(
     sizes = {} if image_sizes is None else _read_sizes(image_sizes)
     options = _Options(allow_pickle, box_format, sizes, strip_zeros)
     plan = _survey(_prepared(input, options))
-    digests = _write(output, plan, _prepared(input, options), np.dtype(dtype), name, f"{input.name}, {dtype}")
+    digests = _write(output, plan, _prepared(input, options), dtype, name, f"{input.name}, {dtype}")
     print(f"{len(plan.ids)} pictures with up to {plan.regions} regions of {plan.dim} numbers, {digests}: {output}")
 
 
@@ -138,46 +137,31 @@ def _survey(found: Iterator[Record]) -> _Plan:
     return _Plan(ids, regions, dims.pop(), boxes.pop(), whole)
 
 
-def _write(output: Path, plan: _Plan, found: Iterator[Record], dtype: np.dtype, name: str, source: str) -> str:
-    """Fill a safetensors file picture by picture; its layout is eight bytes of length, a JSON header, and the data."""
-    from multiturn.files import atomic_file
-    from multiturn.gallery import description
+def _write(
+    output: Path, plan: _Plan, found: Iterator[Record], dtype: Literal["float32", "float16"], name: str, source: str
+) -> str:
+    """Fill a gallery's file picture by picture; returns the fingerprint."""
+    import torch
 
-    fingerprint = f"{name}-{plan.regions}x{plan.dim}-{dtype.name}-{plan.digest}"
-    rows = (len(plan.ids), plan.regions)
-    # Four-byte numbers first, so that each table begins where its numbers may.
-    tables: dict[str, tuple[str, np.dtype, tuple[int, ...]]] = {}
+    from multiturn.gallery_files import Table, writing
+
+    fingerprint = f"{name}-{plan.regions}x{plan.dim}-{dtype}-{plan.digest}"
+    tables = {
+        "vectors": Table(getattr(torch, dtype), (plan.regions, plan.dim)),
+        "mask": Table(torch.bool, (plan.regions,)),
+    }
     if plan.boxes:
-        tables["boxes"] = ("F32", np.dtype(np.float32), (*rows, 4))
-    tables["vectors"] = ("F32" if dtype.itemsize == 4 else "F16", dtype, (*rows, plan.dim))
-    tables["mask"] = ("BOOL", np.dtype(np.bool_), rows)
-    header: dict[str, Any] = {"__metadata__": {"gallery": description(plan.ids, fingerprint, source)}}
-    end = 0
-    for key, (kind, number, shape) in tables.items():
-        start, end = end, end + number.itemsize * int(np.prod(shape))
-        header[key] = {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with atomic_file(output) as temporary:
-        with temporary.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            file.truncate(8 + len(text) + end)
-            if sys.platform == "linux":
-                # Otherwise a full disk would kill the process at some later picture, without a word.
-                os.posix_fallocate(file.fileno(), 0, 8 + len(text) + end)
-        mapped = {
-            key: np.memmap(temporary, number, "r+", 8 + len(text) + header[key]["data_offsets"][0], shape)
-            for key, (_, number, shape) in tables.items()
-        }
-        places = {one: place for place, one in enumerate(plan.ids)}
+        tables["boxes"] = Table(torch.float32, (plan.regions, 4))
+    places = {one: place for place, one in enumerate(plan.ids)}
+    with writing(output, plan.ids, fingerprint, source, tables) as writer:
         for record in found:
-            row, count = places[record.id], len(record.features)
-            mapped["vectors"][row, :count] = record.features
-            mapped["mask"][row, :count] = True
+            count = len(record.features)
+            row = {key: torch.zeros(1, *table.row, dtype=table.dtype) for key, table in tables.items()}
+            row["vectors"][0, :count] = torch.from_numpy(record.features)
+            row["mask"][0, :count] = True
             if record.boxes is not None:
-                mapped["boxes"][row, :count] = record.boxes
-        for table in mapped.values():
-            table.flush()
+                row["boxes"][0, :count] = torch.from_numpy(record.boxes)
+            writer.put(places[record.id], row)
     return fingerprint
 
 
