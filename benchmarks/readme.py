@@ -1,4 +1,4 @@
-"""The README's measured blocks: each is written from a JSON file, and checked against it."""
+"""The measured blocks of README.md and RESULTS.md: each is written from a JSON file, and checked against it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.program import RESULTS, start
 from multiturn.files import write_text
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README, RESULTS_PAGE = ROOT / "README.md", ROOT / "RESULTS.md"
+PAGES = (README, RESULTS_PAGE)
 EXAMPLES = """examples:
   python -m benchmarks.readme
   python -m benchmarks.readme --check
 """
-FLAGS = {"check": "change nothing; exit with status 1 if the README is not what the JSON files give"}
+FLAGS = {"check": "change nothing; exit with status 1 if a page is not what the JSON files give"}
 EVALUATED = "{train} --output_dir runs/{name}, then copy runs/{name}/metrics.json to benchmarks/results/{name}.json"
 ABLATED = "{ablate} --output_dir runs/{name}, then copy runs/{name}/ablation.json to benchmarks/results/{name}.json"
 ABLATE = "python -m eval.ablate --task celeba-feedback"
@@ -40,25 +42,28 @@ BLOCK = re.compile(r"(?P<begin><!-- begin (?P<name>\S+) -->\n).*?(?P<end><!-- en
 MARKER = re.compile(r"<!-- (?:begin|end) (\S+) -->")
 
 
-def readme(path: Path = README, results: Path = RESULTS, check: bool = False) -> None:
-    """Write the blocks of the README between `<!-- begin NAME -->` and `<!-- end NAME -->` from NAME.json.
+def readme(pages: Sequence[Path] = PAGES, results: Path = RESULTS, check: bool = False) -> None:
+    """Write the blocks of the pages between `<!-- begin NAME -->` and `<!-- end NAME -->` from NAME.json.
 
     Args:
-        path: of the README.
+        pages: README.md and RESULTS.md.
         results: folder of the JSON files.
     """
-    text = path.read_text(encoding="utf-8")
-    wanted = rewritten(text, results)
-    if not check:
-        write_text(path, wanted)
-        return
-    if difference := unlike(text, wanted):
-        print(f"{path.name} is out of date; run python -m benchmarks.readme\n{difference}", file=sys.stderr)
+    outdated = False
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        wanted = rewritten(text, results)
+        if not check:
+            write_text(path, wanted)
+        elif difference := unlike(text, wanted):
+            print(f"{path.name} is out of date; run python -m benchmarks.readme\n{difference}", file=sys.stderr)
+            outdated = True
+    if outdated:
         sys.exit(1)
 
 
 def rewritten(text: str, results: Path = RESULTS) -> str:
-    """The README's text with every block as its JSON file gives it.
+    """The text of a page with every block as its JSON file gives it.
 
     Raises:
         ValueError: an unknown block, a marker without its partner, or a JSON file of another form.
@@ -93,7 +98,7 @@ def block_of(name: str, results: Path = RESULTS) -> str:
 
 
 def unlike(text: str, wanted: str) -> str:
-    """Lines in which the README differs from what it should be; empty if it is up to date."""
+    """Lines in which a page differs from what it should be; empty if it is up to date."""
     return "\n".join(difflib.unified_diff(text.splitlines(), wanted.splitlines(), "is", "should be", lineterm="", n=0))
 
 

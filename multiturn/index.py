@@ -1,24 +1,49 @@
-"""Indexes propose candidates for vectors; the exact one is here, and a rank is never decided by any other."""
+"""Indexes propose candidates for vectors; exact scores order what they proposed, and no index ever decides a rank."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float, Float64, Int
+import torch
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from multiturn.gallery import Gallery
-from multiturn.scoring import Similarity, VectorScores
-from multiturn.search import search
+from multiturn.region_scoring import StateScores
+from multiturn.scoring import Scores, Similarity, VectorScores
+from multiturn.search import Found, search
+
+_COMPARED = 8  # candidates by which an index of other vectors is recognised
 
 
 @runtime_checkable
 class Index(Protocol):
-    """Finds the candidates nearest to query vectors, exactly or not."""
+    """Finds candidates near query vectors, exactly or not."""
+
+    @property
+    def gallery(self) -> Gallery:
+        """What was indexed."""
+        ...
+
+    @property
+    def similarity(self) -> Similarity:
+        """What near means; 'cosine' for a gallery of regions."""
+        ...
+
+    def propose(self, queries: Float[Tensor, "query dim"], k: int) -> Int[Tensor, "query wide"]:
+        """Positions among which the best `k` candidates of each query probably are.
+
+        In any order, some perhaps twice, and -1 where there is none; fewer where the gallery is smaller.
+        """
+        ...
 
     def search(
         self, queries: Float[Tensor, "query dim"], k: int
     ) -> tuple[Float64[Tensor, "query k"], Int[Tensor, "query k"]]:
-        """Scores and positions of the best `k` candidates a query, best first."""
+        """Exact scores and positions of the best `k` candidates proposed for a query, best first.
+
+        Raises:
+            ValueError: a gallery of regions, whose scores are a retriever's own (see `search_proposed`).
+        """
         ...
 
 
@@ -39,7 +64,11 @@ class ExactIndex:
 
     def scores(self, queries: Float[Tensor, "query dim"]) -> VectorScores:
         """Scores of all candidates, for `multiturn.search.search`."""
-        return VectorScores(queries, self.gallery.vectors, self.gallery.norms, self.similarity)
+        return scores_of(self, queries)
+
+    def propose(self, queries: Float[Tensor, "query dim"], k: int) -> Int[Tensor, "query wide"]:
+        """See `Index.propose`."""
+        return search(self.scores(queries), k).positions
 
     def search(
         self, queries: Float[Tensor, "query dim"], k: int
@@ -47,3 +76,204 @@ class ExactIndex:
         """See `Index.search`."""
         found = search(self.scores(queries), k)
         return found.scores, found.positions
+
+
+@dataclass(frozen=True)
+class Together:
+    """Proposes what any of several indexes of one gallery proposes, such as of pooled vectors and of regions.
+
+    Raises:
+        ValueError: no index, or indexes of different galleries or similarities.
+    """
+
+    indexes: tuple[Index, ...]
+
+    def __post_init__(self) -> None:
+        if len({(id(one.gallery), one.similarity) for one in self.indexes}) != 1:
+            raise ValueError("indexes that propose together are of one gallery and one similarity; give at least one")
+
+    @property
+    def gallery(self) -> Gallery:
+        """See `Index.gallery`."""
+        return self.indexes[0].gallery
+
+    @property
+    def similarity(self) -> Similarity:
+        """See `Index.similarity`."""
+        return self.indexes[0].similarity
+
+    def propose(self, queries: Float[Tensor, "query dim"], k: int) -> Int[Tensor, "query wide"]:
+        """See `Index.propose`."""
+        return torch.cat([one.propose(queries, k) for one in self.indexes], 1)
+
+    def search(
+        self, queries: Float[Tensor, "query dim"], k: int
+    ) -> tuple[Float64[Tensor, "query k"], Int[Tensor, "query k"]]:
+        """See `Index.search`."""
+        found = search_proposed(scores_of(self, queries), self, k).found
+        return found.scores, found.positions
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A page made of proposals.
+
+    Attributes:
+        found: the best of them by their exact scores, in display order; without ranks.
+        short: sessions for which too few were proposed, and which were searched exactly instead.
+    """
+
+    found: Found
+    short: Bool[Tensor, " session"]
+
+
+def search_proposed(
+    scores: Scores, index: Index, page: int, hidden: Int[Tensor, "session hidden"] | None = None
+) -> Proposed:
+    """Find a page among what an index proposes; scores and order are exact, but better candidates may be missing.
+
+    An index may add up its products in another order for another number of queries, so that in a batch it proposes
+    a candidate at the very edge that it would not propose alone.
+
+    Args:
+        scores: of a batch of sessions: `multiturn.scoring.VectorScores` of one query each, or
+            `multiturn.region_scoring.StateScores`, of which each filled state and their mean are looked for.
+        index: of the vectors that were scored.
+        page: candidates to return; fewer come back if the gallery is smaller.
+        hidden: positions to leave out, each at most once a session; -1 fills up.
+    Raises:
+        ValueError: scores that have no query vectors; an index of other vectors or of another similarity; page < 1;
+            too few candidates left.
+    """
+    _check_fits(index, scores)
+    if page < 1:
+        raise ValueError(f"a page holds at least one candidate, not {page}")
+    page = min(page, scores.shape[1])
+    proposals = _proposals(scores, index, page + (0 if hidden is None else hidden.shape[1]))
+    proposals = proposals.sort(dim=1).values.to(scores.device)  # ties keep the order of positions
+    gone = proposals < 0
+    gone[:, 1:] |= proposals[:, 1:] == proposals[:, :-1]
+    if hidden is not None:
+        gone |= (proposals[:, :, None] == hidden[:, None, :]).any(2)
+    short = (~gone).sum(1) < page
+    exact = torch.full(proposals.shape, -torch.inf, dtype=torch.float64, device=scores.device)
+    session, column = (~gone).nonzero(as_tuple=True)
+    if len(session):
+        exact[session, column] = scores.exact(session, proposals[session, column])
+    values, order = exact.sort(dim=1, descending=True, stable=True)
+    positions, values = proposals.gather(1, order)[:, :page], values[:, :page]
+    if bool(short.any()):
+        # Only of the sessions that lack some: the page of a session is the same in any batch.
+        whole = search(scores, page, hidden=hidden)
+        missing = (0, page - positions.shape[1])
+        positions = torch.where(short[:, None], whole.positions, torch.nn.functional.pad(positions, missing))
+        values = torch.where(short[:, None], whole.scores, torch.nn.functional.pad(values, missing))
+    return Proposed(Found(positions, values, None), short)
+
+
+def scores_of(index: Index, queries: Float[Tensor, "query dim"]) -> VectorScores:
+    """Exact scores of an index's gallery.
+
+    Raises:
+        ValueError: its candidates have several vectors each.
+    """
+    if index.gallery.mask is not None:
+        raise ValueError("candidates of several regions have no score of one query; search with a retriever's scores")
+    return VectorScores(
+        queries.to(index.gallery.vectors.device), index.gallery.vectors, index.gallery.norms, index.similarity
+    )
+
+
+def gallery_as_scored(scores: Scores, gallery: Gallery) -> Gallery:
+    """The gallery in the space in which a retriever scores it, which is what an index for its sessions must hold.
+
+    Args:
+        scores: of any state of the retriever.
+        gallery: the retriever's.
+    Raises:
+        ValueError: scores that have no vectors.
+    """
+    match scores:
+        case VectorScores():
+            same = scores.vectors is gallery.vectors
+            return gallery if same else replace(gallery, vectors=scores.vectors, mask=None, boxes=None)
+        case StateScores():
+            return replace(gallery, vectors=scores.regions.vectors, mask=scores.regions.mask, boxes=None)
+    raise _without_vectors(scores)
+
+
+def _proposals(scores: Scores, index: Index, k: int) -> Int[Tensor, "session wide"]:
+    match scores:
+        case VectorScores():
+            return index.propose(scores.queries, k)
+        case StateScores():
+            return _by_states(scores, index, k)
+    raise _without_vectors(scores)
+
+
+def _by_states(scores: StateScores, index: Index, k: int) -> Int[Tensor, "session wide"]:
+    """What is proposed for each state, and for the mean of a session's states if it has several."""
+    sessions = scores.shape[0]
+    total = torch.zeros(sessions, scores.regions.vectors.shape[2], dtype=torch.float64, device=scores.device)
+    found = [torch.full((sessions, 1), -1, device=scores.device)]
+    for number, column in enumerate(scores.columns):
+        held = (scores.places == number).sum(1)
+        total += held[:, None] * column.units
+        found.append(_for_some(held > 0, column.units, index, k))
+    several = (scores.places >= 0).sum(1) > 1
+    # Opposite states may cancel each other, and nothing has the direction of zero.
+    found.append(_for_some(several & (total.norm(dim=1) > 1e-6), total, index, k))
+    return torch.cat(found, 1)
+
+
+def _for_some(
+    wanted: Bool[Tensor, " session"], queries: Float64[Tensor, "session dim"], index: Index, k: int
+) -> Int[Tensor, "session wide"]:
+    if not bool(wanted.any()):
+        return torch.full((len(wanted), 0), -1, device=wanted.device)
+    proposed = index.propose(queries[wanted].float(), k).to(wanted.device)
+    found = torch.full((len(wanted), proposed.shape[1]), -1, device=wanted.device)
+    found[wanted] = proposed
+    return found
+
+
+def _check_fits(index: Index, scores: Scores) -> None:
+    """Raise ValueError unless the index is of what is scored: it would propose nonsense, and quietly."""
+    match scores:
+        case VectorScores():
+            similarity, vectors, mask = scores.similarity, scores.vectors, None
+        case StateScores():
+            similarity, vectors, mask = "cosine", scores.regions.vectors, scores.regions.mask
+        case _:
+            raise _without_vectors(scores)
+    own = index.gallery
+    if similarity != index.similarity:
+        raise ValueError(
+            f"the index is made for {index.similarity}, the retriever scores by {similarity}; build another"
+        )
+    fits = len(own) == scores.shape[1] and own.vectors.shape[-1] == vectors.shape[-1]
+    fits = fits and (own.mask is None) == (mask is None)
+    if fits:
+        rows = torch.linspace(0, len(own) - 1, _COMPARED).long()
+        pair = _rows(own.vectors, own.mask, rows), _rows(vectors, mask, rows)
+        fits = torch.equal(*pair)
+    if not fits:
+        raise ValueError(
+            f"the index holds other vectors ({tuple(own.vectors.shape)}, {own.source}) than the retriever scores "
+            f"({tuple(vectors.shape)}); build one of multiturn.index.gallery_as_scored"
+        )
+
+
+def _rows(
+    vectors: Float[Tensor, "candidate *region dim"],
+    mask: Bool[Tensor, "candidate region"] | None,
+    rows: Int[Tensor, " row"],
+) -> Float[Tensor, "vector dim"]:
+    """The vectors of some candidates, in float32 and without what only fills up."""
+    rows = rows.to(vectors.device)
+    some = vectors[rows] if mask is None else vectors[rows][mask[rows]]
+    return some.float().cpu()
+
+
+def _without_vectors(scores: Scores) -> ValueError:
+    return ValueError(f"{type(scores).__name__} has no query vectors that an index could look for; leave the index out")

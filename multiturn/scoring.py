@@ -4,6 +4,7 @@ Blocks are float32 and fast. Each kind of score also computes any single pair in
 else is asked for. The search computes again only the pairs too close to call in float32.
 """
 
+import math
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -110,7 +111,7 @@ class VectorScores:
         self.shape: tuple[int, int] = (queries.shape[0], vectors.shape[0])
         self.device = vectors.device
         terms = vectors.shape[1] + 8  # 8 more roundings than a dot product has, for the steps around it
-        gamma = _relative_error(terms, vectors.device)
+        gamma = relative_error(terms, vectors.device)
         tiny = terms * 2.0**-124  # what hardware that flushes subnormal numbers to zero loses, for vectors of length 1
         zero = torch.zeros_like(lengths)
         match similarity:
@@ -144,11 +145,11 @@ class VectorScores:
             query, vector = queries[s].double(), self.vectors[c].double()
             match self.similarity:
                 case "l2":
-                    parts.append(-_sum_in_fixed_order((query - vector).square()))
+                    parts.append(-sum_in_fixed_order((query - vector).square()))
                 case "dot":
-                    parts.append(_sum_in_fixed_order(query * vector))
+                    parts.append(sum_in_fixed_order(query * vector))
                 case "cosine":
-                    parts.append(_sum_in_fixed_order(query * vector) / (self.lengths[s] * self.norms[c]))
+                    parts.append(sum_in_fixed_order(query * vector) / (self.lengths[s] * self.norms[c]))
         return torch.cat(parts)
 
 
@@ -171,7 +172,7 @@ def _check_lengths(
         raise ValueError(f"query length {query} and vector length {longest} overflow float32")
 
 
-def _relative_error(terms: int, device: torch.device) -> float:
+def relative_error(terms: int, device: torch.device) -> float:
     """Bound on |fl(x.y) - x.y| / (|x| |y|) in a float32 matrix product, as the user has set PyTorch up."""
     summed = terms * 2.0**-24 / (1 - terms * 2.0**-24)
     backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
@@ -184,13 +185,13 @@ def _relative_error(terms: int, device: torch.device) -> float:
 def norms_of_rows(vectors: Float[Tensor, "row *region dim"]) -> Float64[Tensor, "row *region"]:
     """L2 norms in float64; those of equal vectors are equal to the last bit, whatever lies beside them."""
     parts = []
-    for part in vectors.split(_PAIRS_AT_ONCE):
+    for part in vectors.split(max(1, _PAIRS_AT_ONCE // math.prod(vectors.shape[1:-1]))):
         squares = part.double().square().flatten(0, -2)
-        parts.append(_sum_in_fixed_order(squares).sqrt().view(part.shape[:-1]))
+        parts.append(sum_in_fixed_order(squares).sqrt().view(part.shape[:-1]))
     return torch.cat(parts)
 
 
-def _sum_in_fixed_order(terms: Float64[Tensor, "pair dim"]) -> Float64[Tensor, " pair"]:
+def sum_in_fixed_order(terms: Float64[Tensor, "pair dim"]) -> Float64[Tensor, " pair"]:
     """Add up the columns in halves; library sums may reorder with the shape, and equal vectors must tie."""
     while terms.shape[1] > 1:
         if terms.shape[1] % 2:

@@ -65,7 +65,7 @@ def search(
         if not bool(torch.isfinite(part.sum())) and not bool(torch.isfinite(part).all()):
             raise ValueError(f"a score among candidates {first}..{first + part.shape[1] - 1} is not finite")
         wanted = part > best.floor[:, None]
-        unsure = None if counter is None else counter.count(part)
+        unsure = None if counter is None else counter.count(part, first)
         session, column = (wanted if unsure is None else wanted | unsure).nonzero(as_tuple=True)
         if len(session) == 0:
             continue
@@ -134,16 +134,20 @@ class _Counter:
         self._scores, self._watched = scores, watched
         self.own = scores.exact(torch.arange(len(watched), device=watched.device), watched)
         self._above = torch.zeros_like(watched)
-        self._equal = torch.zeros_like(watched)
+        self._equal = torch.ones_like(watched)  # itself
         self._middle = self.own - scores.offset
 
-    def count(self, part: Float[Tensor, "session block"]) -> Bool[Tensor, "session block"]:
-        """Count the candidates that surely beat the watched one; return which are too close to call."""
+    def count(self, part: Float[Tensor, "session block"], first: int) -> Bool[Tensor, "session block"]:
+        """Count the candidates from `first` that surely beat the watched one; return which are too close to call."""
         high = _up(self._middle + self._scores.slack, part.dtype)[:, None]
         low = _down(self._middle - self._scores.slack, part.dtype)[:, None]
         above = part > high
         self._above += above.sum(1, dtype=torch.int32)
-        return (part >= low).logical_and_(above.logical_not_())
+        unsure = (part >= low).logical_xor_(above)
+        column = self._watched - first
+        inside = (column >= 0) & (column < part.shape[1])
+        unsure[inside.nonzero()[:, 0], column[inside]] = False
+        return unsure
 
     def settle(
         self, session: Int[Tensor, " pair"], exact: Float64[Tensor, " pair"], unsure: Bool[Tensor, " pair"]

@@ -4,8 +4,8 @@ It knows neither the user nor what the user looks for. Simulated evaluation, tra
 all drive this one class; they differ in who makes the reply and who reads the turn.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -13,10 +13,11 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from multiturn.gallery import Gallery
+from multiturn.index import Index, search_proposed
 from multiturn.ranks import Ranks
 from multiturn.replies import Reply
 from multiturn.scoring import Scores
-from multiturn.search import search
+from multiturn.search import Found, search
 
 Seen = Literal["keep", "drop_from_display", "drop_from_rank"]
 State = Any  # each retriever's own; a session only hands it on
@@ -116,6 +117,8 @@ class Session:
         opening: the page of turn 0; if None it is chosen by the retriever's scores before any reply.
         watched: positions whose ranks each turn reports. They never influence what is shown: a study and an
             evaluation watch the target, a live search watches nothing.
+        index: proposes the candidates of the pages, whose scores and order are exact; ranks come from an exact search
+            whether there is an index or not.
     Raises:
         ValueError: a page wants more candidates than the gallery has.
     """
@@ -130,12 +133,14 @@ class Session:
         seen: Seen = "keep",
         opening: Int[Tensor, "session page"] | None = None,
         watched: Int[Tensor, " session"] | None = None,
+        index: Index | None = None,
     ) -> None:
         if not 1 <= page_size <= len(gallery):
             raise ValueError(f"page_size is 1..{len(gallery)} in this gallery, not {page_size}")
         self.retriever, self.gallery, self.page_size = retriever, gallery, page_size
         self.display: Display = display or Nearest()
         self.seen: Seen = seen
+        self.index = index
         self._sessions = sessions.to(gallery.vectors.device)
         if opening is not None and not bool(((opening >= 0) & (opening < len(gallery))).all()):
             raise ValueError(f"an opening page holds positions 0..{len(gallery) - 1}, not {opening.tolist()}")
@@ -157,6 +162,21 @@ class Session:
         self._turns.append(self._look(now.number + 1, state, reply))
         return self._turns[-1]
 
+    def replay(self, replies: Iterable[Reply]) -> Turn:
+        """Tell replies that were recorded, and return the turn to go on from.
+
+        A session that was interrupted goes on so: a new one, made with the same arguments, is told what the old one
+        was told (see `multiturn.transcript.recorded_replies`) and shows the same pages.
+
+        Raises:
+            ValueError: something has been said already, which recorded replies do not follow.
+        """
+        if len(self._turns) > 1:
+            raise ValueError(f"this session has had {len(self._turns) - 1} replies; replay into a new one")
+        for reply in replies:
+            self.tell(reply)
+        return self.show()
+
     def undo(self) -> Turn:
         """Take the last reply back.
 
@@ -175,18 +195,21 @@ class Session:
         hidden = None
         if self.seen != "keep" and self._turns:
             hidden = torch.cat([turn.shown for turn in self._turns], 1)
-        found = search(
-            self.retriever.score(state, self.gallery),
-            self.display.width(self.page_size),
-            self._watched,
-            hidden,
-            "rank" if self.seen == "drop_from_rank" else "display",
-        )
+        found = self._find(self.retriever.score(state, self.gallery), hidden)
         if number == 0 and self._opening is not None:
             return self._open(state, found.ranks)
         columns = self.display.choose(number, self._sessions, found.positions, found.scores, self.page_size)
         shown, scores = found.positions.gather(1, columns), found.scores.gather(1, columns)
         return Turn(number, self._sessions, shown, scores, reply, state, found.ranks)
+
+    def _find(self, scores: Scores, hidden: Int[Tensor, "session hidden"] | None) -> Found:
+        page, drop = self.display.width(self.page_size), "rank" if self.seen == "drop_from_rank" else "display"
+        if self.index is None:
+            return search(scores, page, self._watched, hidden, drop)
+        found = search_proposed(scores, self.index, page, hidden).found
+        if self._watched is None:
+            return found
+        return replace(found, ranks=search(scores, 1, self._watched, hidden, drop).ranks)
 
     def _open(self, state: State, ranks: Ranks | None) -> Turn:
         """Turn 0 with the page that was given for it."""

@@ -109,15 +109,20 @@ class Staged(Protocol):
 
 
 @runtime_checkable
-class Searchable(Protocol):
+class Pictured(Protocol):
+    """A task whose test images can be shown once it is prepared."""
+
+    def images(self) -> Any:
+        """A data set of them, with the columns `id` and `image`."""
+        ...
+
+
+@runtime_checkable
+class Searchable(Pictured, Protocol):
     """A task whose test images a person can search: prepared, it tells what a line of theirs means."""
 
     def candidates(self) -> Gallery:
         """The images to search."""
-        ...
-
-    def images(self) -> Any:
-        """A data set of them, with the columns `id` and `image`."""
         ...
 
     def read_reply(self, text: str) -> Reply:

@@ -65,7 +65,7 @@ def fit(
         examples: map-style; the order of an epoch depends on `seed` and the epoch alone.
         settings: epochs, batch size, learning rate.
         validate: called after each epoch with the module in evaluation mode; returns named values.
-        primary: the one of them to maximise.
+        primary: the one of them to maximise; to minimise one, '-' and its name.
         output: folder for `checkpoints/epoch-0001` and so on, `best.safetensors` and `history.json`.
         seed: of the order of the examples.
         resume: go on from the newest checkpoint in `output`; without one, start afresh.
@@ -95,13 +95,15 @@ def fit(
         loss = _one_epoch(wrapped, loader, optimizer, schedule, epoch, settings, accelerator, title)
         module.eval()
         values = dict(validate(module))
-        if not math.isfinite(values[primary]):
-            raise ValueError(f"the validation value {primary} is {values[primary]} after epoch {epoch + 1}")
+        name = primary.removeprefix("-")
+        value = values[name] if name == primary else -values[name]
+        if not math.isfinite(value):
+            raise ValueError(f"the validation value {name} is {values[name]} after epoch {epoch + 1}")
         progress.epoch = epoch + 1
         progress.history.append({"epoch": epoch + 1.0, "loss": loss, **values})
-        accelerator.print(f"{title}: epoch {epoch + 1}, loss {loss:.4f}, {primary} {values[primary]:.4f}")
-        if values[primary] > progress.best:
-            progress.best = values[primary]
+        accelerator.print(f"{title}: epoch {epoch + 1}, loss {loss:.4f}, {name} {values[name]:.4f}")
+        if value > progress.best:
+            progress.best = value
             if accelerator.is_main_process:
                 save_weights(module, output / "best.safetensors")
         _checkpoint(output, progress, accelerator, settings.keep)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from multiturn.gallery import Gallery
+from multiturn.replies import Reply, reply_from_rows
 from multiturn.session import Turn
 
 SCHEMA = 1
@@ -117,3 +118,28 @@ def read_transcript(path: Path) -> Transcript:
     if not parsed or not isinstance(parsed[0], dict) or parsed[0].get("schema") != SCHEMA:
         raise ValueError(f"{path} does not begin with the header of a transcript of schema {SCHEMA}")
     return Transcript(parsed[0], parsed[1:], data[whole:].decode("utf-8", errors="replace"), whole)
+
+
+def recorded_replies(transcript: Transcript, gallery: Gallery, sessions: Sequence[int]) -> list[Reply]:
+    """What some sessions of a transcript were told, turn by turn, for `multiturn.session.Session.replay`.
+
+    A turn that was not recorded of all of them, because a crash came between, is left out.
+
+    Args:
+        gallery: in which the sessions were played.
+        sessions: numbers of the sessions, in the order of the wanted rows.
+    Raises:
+        ValueError: a session is not in the transcript, or a reply speaks of candidates that the gallery lacks.
+    """
+    told: dict[int, dict[int, Mapping[str, Any]]] = {session: {} for session in sessions}
+    opened = set()
+    for row in transcript.rows:
+        if row["session"] in told:
+            opened.add(row["session"])
+            if row["turn"] > 0:
+                told[row["session"]][row["turn"]] = row["reply"]
+    if missing := [session for session in sessions if session not in opened]:
+        raise ValueError(f"session {missing[0]} is not in the transcript; it holds other sessions")
+    places = {name: place for place, name in enumerate(gallery.ids)}
+    last = min((len(replies) for replies in told.values()), default=0)
+    return [reply_from_rows([told[session][turn] for session in sessions], places) for turn in range(1, last + 1)]

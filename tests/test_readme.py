@@ -1,10 +1,12 @@
-"""What the README promises: its measured blocks are what the JSON files give, and its commands exist."""
+"""What README.md and RESULTS.md promise: measured blocks are what the JSON files give, and commands exist."""
 
 import importlib.util
 import re
 import shlex
 
-from benchmarks.readme import README, rewritten, unlike
+import pytest
+
+from benchmarks.readme import PAGES, README, rewritten, unlike
 
 ROOT = README.parent
 BASH = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -39,13 +41,15 @@ def missing(words: list[str]) -> list[str]:
     return named + [word for word in rest if word.startswith("configs/") and not (ROOT / word).exists()]
 
 
-def test_the_measured_blocks_are_what_the_json_files_give():
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_measured_blocks_are_what_the_json_files_give(page):
+    text = page.read_text(encoding="utf-8")
     assert unlike(text, rewritten(text)) == "", "run python -m benchmarks.readme"
 
 
-def test_every_command_names_something_that_exists():
-    found = commands(README.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_names_something_that_exists(page):
+    found = commands(page.read_text(encoding="utf-8"))
     assert found
     assert {shlex.join(words): missing(words) for words in found if missing(words)} == {}
 

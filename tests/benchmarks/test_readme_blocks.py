@@ -64,11 +64,11 @@ def test_the_check_fails_before_and_passes_after_writing(results, tmp_path):
     path = tmp_path / "README.md"
     path.write_text(README)
     with pytest.raises(SystemExit) as left:
-        readme(path, results, check=True)
+        readme([path], results, check=True)
     assert left.value.code == 1
     assert path.read_text() == README
-    readme(path, results)
-    readme(path, results, check=True)
+    readme([path], results)
+    readme([path], results, check=True)
 
 
 @pytest.mark.parametrize("name", MADE_BY)

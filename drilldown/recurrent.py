@@ -1,0 +1,173 @@
+"""HRE and R-HRE: one vector a session, a GRU over the vectors of its queries, compared with one vector or regions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from drilldown.model_settings import ScoreName
+from drilldown.retriever import TextRetriever, texts_of
+from drilldown.similarity import similarities
+from drilldown.states import new_cell
+from multiturn.gallery import Gallery
+from multiturn.region_scoring import StateScores
+from multiturn.regions import Regions
+from multiturn.replies import Reply
+from multiturn.scoring import DenseScores, VectorScores
+
+
+@dataclass(frozen=True)
+class VectorState:
+    """One vector a session; None before anything was said, as nothing is like it then."""
+
+    vector: Float[Tensor, "session dim"]
+    said: bool
+
+
+@dataclass(frozen=True)
+class RegionState:
+    """One vector a session, and its scores on regions."""
+
+    vector: Float[Tensor, "session dim"]
+    scores: StateScores
+
+
+class HRE(TextRetriever, PyTorchModelHubMixin):
+    """Hierarchical recurrent encoder: the cosine of one vector a session with one vector a picture.
+
+    A picture of several regions has their mean as its vector.
+
+    Args:
+        words: as in `drilldown.drill_down.DrillDown`, like all that follow.
+        fingerprint: of the encoder of the pictures.
+        region_dim: length of its vectors.
+        dim: of the session's vector.
+        embedding_dim: of a word.
+        text: settings of a frozen encoder of texts, in place of `words`.
+        kind: see `drilldown.retriever.TextRetriever`.
+    Source:
+        papers/drill-down.txt, section 4, baseline (1). Its pictures are ResNet-152's mean-pooled features; give a
+        gallery of those, or the mean of the regions stands for them.
+    """
+
+    kind = "hre"
+
+    def __init__(
+        self,
+        words: Sequence[str] | None,
+        fingerprint: str,
+        region_dim: int = 2048,
+        dim: int = 1280,
+        embedding_dim: int = 300,
+        text: Mapping[str, Any] | None = None,
+        kind: str = "hre",
+    ) -> None:
+        super().__init__(words, fingerprint, region_dim, dim, embedding_dim, "code", 9.0, text, kind)
+        self.cell = new_cell(dim)
+
+    def check(self, gallery: Gallery) -> None:
+        """Raise ValueError unless this model can search, or be trained on, a gallery, of regions or not."""
+        self.projection.check(gallery)
+
+    def start(self, sessions: int, gallery: Gallery) -> VectorState:
+        """See `multiturn.session.Retriever.start`.
+
+        Raises:
+            ValueError: the gallery was made by another encoder.
+        """
+        self.check(gallery)
+        return VectorState(self.cell.weight_hh.new_zeros(sessions, self.dim), False)
+
+    def update(self, state: VectorState, reply: Reply, gallery: Gallery) -> VectorState:
+        """See `multiturn.session.Retriever.update`."""
+        return VectorState(self.cell(self.queries(texts_of(reply)), state.vector), True)
+
+    def score(self, state: VectorState, gallery: Gallery) -> VectorScores | DenseScores:
+        """See `multiturn.session.Retriever.score`: 0 for all before anything was said."""
+        if not state.said:
+            return DenseScores(state.vector.new_zeros(len(state.vector), 1).expand(-1, len(gallery)))
+        return VectorScores(state.vector, *self.projection.global_vectors(gallery), "cosine")
+
+    def tables(self, said: Sequence[Sequence[str]], regions: Regions) -> list[Float[Tensor, "session picture"]]:
+        """See `drilldown.retriever.TextRetriever.tables`."""
+        pictures = normalize(self.projection.globals_of(regions), dim=-1)
+        return [normalize(vector, dim=-1) @ pictures.T for vector in over_turns(self.cell, self.encoded(said))]
+
+
+class RHRE(TextRetriever, PyTorchModelHubMixin):
+    """R-HRE: the vector of `HRE`, scored on the regions of a picture.
+
+    Args:
+        words: as in `drilldown.drill_down.DrillDown`, like all that follow.
+        fingerprint: of the encoder of the regions.
+        region_dim: length of its vectors.
+        dim: of the session's vector and of a region.
+        embedding_dim: of a word.
+        score: 'code' or 'paper'; see `drilldown.retriever.formula_of`.
+        sharpness: likewise.
+        text: settings of a frozen encoder of texts, in place of `words`.
+        kind: see `drilldown.retriever.TextRetriever`.
+    Source:
+        papers/drill-down.txt, section 4, baseline (2).
+    """
+
+    kind = "r-hre"
+
+    def __init__(
+        self,
+        words: Sequence[str] | None,
+        fingerprint: str,
+        region_dim: int = 2048,
+        dim: int = 1280,
+        embedding_dim: int = 300,
+        score: ScoreName = "code",
+        sharpness: float = 9.0,
+        text: Mapping[str, Any] | None = None,
+        kind: str = "r-hre",
+    ) -> None:
+        super().__init__(words, fingerprint, region_dim, dim, embedding_dim, score, sharpness, text, kind)
+        self.cell = new_cell(dim)
+
+    def start(self, sessions: int, gallery: Gallery) -> RegionState:
+        """See `multiturn.session.Retriever.start`.
+
+        Raises:
+            ValueError: the gallery was made by another encoder, or has no regions.
+        """
+        scores = StateScores.start(sessions, 1, self.projection.region_vectors(gallery), self.formula)
+        return RegionState(self.cell.weight_hh.new_zeros(sessions, self.dim), scores)
+
+    def update(self, state: RegionState, reply: Reply, gallery: Gallery) -> RegionState:
+        """See `multiturn.session.Retriever.update`."""
+        vector = self.cell(self.queries(texts_of(reply)), state.vector)
+        return RegionState(vector, state.scores.after(the_only_slot(vector), vector))
+
+    def score(self, state: RegionState, gallery: Gallery) -> StateScores:
+        """See `multiturn.session.Retriever.score`."""
+        return state.scores
+
+    def tables(self, said: Sequence[Sequence[str]], regions: Regions) -> list[Float[Tensor, "session picture"]]:
+        """See `drilldown.retriever.TextRetriever.tables`."""
+        pictures = self.projection.pictures(regions)
+        vectors = over_turns(self.cell, self.encoded(said))
+        return [similarities(vector, pictures, self.formula) for vector in vectors]
+
+
+def over_turns(
+    cell: torch.nn.GRUCell, queries: Float[Tensor, "turn session dim"]
+) -> list[Float[Tensor, "session dim"]]:
+    """The session's vector after each turn."""
+    vectors = [torch.zeros_like(queries[0])]
+    for query in queries:
+        vectors.append(cell(query, vectors[-1]))
+    return vectors[1:]
+
+
+def the_only_slot(vectors: Float[Tensor, "session dim"]) -> Tensor:
+    """Slot 0 of each session, for models with one state."""
+    return torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)

@@ -1,0 +1,105 @@
+"""Scores of sessions of several state vectors against images of many regions; searching them is in search.py."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from multiturn.region_scoring.columns import Column
+from multiturn.region_scoring.pairs import Pairs
+from multiturn.region_scoring.vectors import RegionFormula, RegionVectors
+
+
+class StateScores:
+    """Scores of sessions of several state vectors; implements `multiturn.scoring.Scores`.
+
+    Make the first with `start`; each `after` gives a new object and leaves the old as it was. Similarities of a
+    state vector are computed once, when they are first asked for, and carried along while a session holds it.
+
+    Attributes:
+        columns: similarities of the state vectors that some session still holds.
+        places: the column that holds each slot's; -1 while it is empty.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        places: Int[Tensor, "session slot"],
+        regions: RegionVectors,
+        formula: RegionFormula,
+    ) -> None:
+        self.columns, self.places, self.regions, self.formula = tuple(columns), places, regions, formula
+        self.shape: tuple[int, int] = (len(places), len(regions))
+        self.device = regions.vectors.device
+        self.offset = torch.zeros(len(places), dtype=torch.float64, device=self.device)
+        filled = (places >= 0).sum(1)
+        self._divisor = filled.clamp(min=1) if formula.average == "filled" else torch.full_like(filled, places.shape[1])
+        uses = [(places == number).sum(1) for number in range(len(self.columns))]
+        self._shares = [(use / self._divisor)[:, None] for use in uses]  # of each column in a session's mean
+
+    @classmethod
+    def start(cls, sessions: int, slots: int, regions: RegionVectors, formula: RegionFormula) -> "StateScores":
+        """Before anything was said: no slot is filled, and all candidates tie at 0.
+
+        Raises:
+            ValueError: slots < 1.
+        """
+        if slots < 1:
+            raise ValueError(f"a session needs at least one state vector, not {slots}")
+        return cls((), torch.full((sessions, slots), -1, device=regions.vectors.device), regions, formula)
+
+    def after(self, slot: Int[Tensor, " session"], vectors: Float[Tensor, "session dim"]) -> "StateScores":
+        """The scores once one slot of each session holds a new vector.
+
+        Args:
+            slot: in [0, slots).
+            vectors: of any length but zero.
+        Raises:
+            ValueError: a slot that is not there; vectors of another width, not finite, or zero.
+        """
+        slots, dim = self.places.shape[1], self.regions.vectors.shape[2]
+        if bool(((slot < 0) | (slot >= slots)).any()):
+            raise ValueError(f"slots are 0..{slots - 1}, not {slot.tolist()}")
+        if vectors.shape[1] != dim:
+            raise ValueError(f"state vectors have {vectors.shape[1]} numbers, the gallery's regions {dim}")
+        columns = (*self.columns, Column(vectors.to(self.device), self.regions, self.formula))
+        written = torch.arange(slots, device=self.device) == slot.to(self.device)[:, None]
+        places = torch.where(written, len(self.columns), self.places)
+        used = torch.unique(places[places >= 0])  # ascending
+        places = torch.where(places < 0, -1, torch.searchsorted(used, places))
+        return StateScores([columns[place] for place in used.tolist()], places, self.regions, self.formula)
+
+    @property
+    def slack(self) -> Float64[Tensor, " session"]:
+        """See `multiturn.scoring.Scores.slack`."""
+        return self._slack
+
+    @cached_property
+    def _slack(self) -> Float64[Tensor, " session"]:
+        total = torch.zeros_like(self.offset)
+        for column, share in zip(self.columns, self._shares, strict=True):
+            total += share[:, 0] * column.slack
+        if not self.columns:
+            return total
+        # Shares and sums in float32, and the rounding of the exact scores to their grid.
+        most = max(column.root_mean_square for column in self.columns)
+        return 1.01 * total + (len(self.columns) + 4) * 2.0**-24 * most + self._pairs.grid
+
+    def block(self, first: int, last: int) -> Float[Tensor, "session block"]:
+        """See `multiturn.scoring.Scores.block`."""
+        total = torch.zeros(self.shape[0], last - first, device=self.device)
+        for column, share in zip(self.columns, self._shares, strict=True):
+            total.addcmul_(column.table[:, first:last], share)
+        return total
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        return Pairs(self.columns, self.places, self._divisor, self.regions, self.formula)
+
+    def exact(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        """See `multiturn.scoring.Scores.exact`."""
+        if not self.columns:
+            return torch.zeros(len(session), dtype=torch.float64, device=self.device)
+        return self._pairs.scores(session, candidate)
