@@ -1,4 +1,4 @@
-"""Metrics of lists with several relevant candidates: precision, recall, average precision; ranks of one are in ranks."""
+"""Metrics of lists with several relevant candidates: precision, recall, average precision; ranks of one are in ranks.
 
 Every function takes which candidates are relevant, in the order in which a list ranks them, best first.
 """
