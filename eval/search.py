@@ -1,26 +1,56 @@
-"""Search test images by hand: `python -m eval.search --checkpoint DIR "Smiling, not Male"`; each text is a turn."""
+"""Search by hand: `python -m eval.search --checkpoint DIR "Smiling, not Male"`, or `--gallery DIR --image FILE`."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multiturn.cli import Parser, asked_checkpoint, clear_errors
+
+if TYPE_CHECKING:
+    from facefb.reverse_query import Example, SearchedGallery
+    from multiturn.report.sheet import SheetRow
+    from multiturn.session import Turn
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
   python -m eval.search --checkpoint runs/celeba-attributes "Smiling, Eyeglasses, not Male"
   python -m eval.search --checkpoint runs/celeba-attributes "Smiling" "Smiling, not Young" --top 5
   python -m eval.search --checkpoint runs/vg-drilldown "a red ball on the left" "two small blue boxes"
+  python -m eval.search --gallery runs/lfw --image photo.jpg
+  python -m eval.search --gallery runs/lfw --image photo.jpg --image another.jpg --top 20
 """
+OF_GALLERY = """search a gallery of python -m data_prep.encode by one or more photos of the same person or thing
+
+Prints rank, score and id of the nearest pictures, by the L2 distance d of their vectors; the score is 1 / (1 + d^2).
+Draws them where they lie where the gallery's manifest says. Several photos are searched by their mean.
+"""
+GALLERY_EXAMPLES = """examples:
+  python -m eval.search --gallery runs/lfw --image photo.jpg
+  python -m eval.search --gallery runs/lfw --image photo.jpg --image another.jpg --top 20
+  python -m eval.search --gallery runs/lfw --image photo.jpg --index runs/lfw/gallery.indexes/HNSW32.l2
+"""
+ACROSS = 10  # pictures in a row
 
 
 def main(arguments: Sequence[str]) -> None:
+    """Search a task's test images by what is said, or any gallery of images by photos."""
+    if any(argument.partition("=")[0] in ("--gallery", "--image") for argument in arguments):
+        of_gallery(arguments)
+    else:
+        of_checkpoint(arguments)
+
+
+def of_checkpoint(arguments: Sequence[str]) -> None:
     """Tell a retriever each text in turn, print the best candidates after each, and draw them."""
     parser = Parser(prog="python -m eval.search", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("texts", nargs="*", help="what is said, one text a turn")
+    parser.add_argument("texts", nargs="*", help="what is said, one text a turn; for lfw-reverse, paths of photos")
     parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
     parser.add_argument("--top", type=int, default=10, help="candidates a page")
     parser.add_argument("--picture", type=Path, help="PNG file of the pages; CHECKPOINT/search.png if not given")
+    parser.add_argument(
+        "--gallery", type=Path, help="search this gallery by --image; `--gallery DIR --help` tells more"
+    )
     folder, config = asked_checkpoint(parser, arguments)
     parser.add_task([*config, *arguments], CONFIGS)
     settings, options, _ = parser.parse_task([*config, *arguments])
@@ -28,8 +58,8 @@ def main(arguments: Sequence[str]) -> None:
         parser.error('say what to look for, such as "Smiling, not Male"')
     import torch
 
-    from multiturn.report.sheet import Cell, SheetRow, write_sheet
-    from multiturn.session import Session
+    from multiturn.report.sheet import write_sheet
+    from multiturn.session import Retriever, Session
     from multiturn.task import Searchable
 
     task = settings.build(folder)
@@ -37,19 +67,88 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"task {options.task} cannot be searched by text")
     task.prepare(checkpoint=folder)
     gallery = task.candidates()
-    session = Session(task.load_retriever(str(folder)), gallery, torch.zeros(1, dtype=torch.long), options.top)
+    retriever = task.load_retriever(str(folder))
+    assert isinstance(retriever, Retriever)
+    session = Session(retriever, gallery, torch.zeros(1, dtype=torch.long), options.top)
     pages = []
     replies = [task.read_reply(text) for text in options.texts]
     for number, (text, reply) in enumerate(zip(options.texts, replies, strict=True), start=1):
         turn = session.tell(reply)
-        page = [gallery.ids[place] for place in turn.shown[0].tolist()]
         print(f"turn {number}: {text}")
-        for place, (name, score) in enumerate(zip(page, turn.scores[0].tolist(), strict=True), start=1):
-            print(f"{place:4d}  {score:9.4f}  {name}")
-        pages.append(SheetRow(f"{number}: {text}", [Cell(name, [name]) for name in page]))
+        names, scores = page_of(turn, gallery.ids)
+        print_page(names, scores)
+        pages.append(_row(f"{number}: {text}", names))
     picture = options.picture or folder / "search.png"
     write_sheet(pages, task.images(), picture, "; ".join(options.texts))
     print(f"picture: {picture}")
+
+
+def of_gallery(arguments: Sequence[str]) -> None:
+    """Encode photos with a gallery's own encoder, print the nearest candidates, and draw them."""
+    parser = Parser(prog="python -m eval.search", description=OF_GALLERY, epilog=GALLERY_EXAMPLES)
+    parser.add_argument("--gallery", type=Path, required=True, help="folder that python -m data_prep.encode wrote")
+    parser.add_argument("--image", action="append", required=True, help="a photo; may be given several times")
+    parser.add_argument("--top", type=int, default=20, help="candidates to list")
+    parser.add_argument("--index", type=Path, help="folder of an approximate index of the gallery; exact without one")
+    parser.add_argument("--picture", type=Path, help="PNG file of the result; GALLERY/search.png if not given")
+    options = parser.parse_args(list(arguments))
+    if options.top < 1:
+        parser.error(f"--top lists at least one candidate, not {options.top}")
+    from facefb.reverse_query import open_gallery, read_examples
+    from facefb.reverse_scores import similarity
+    from multiturn.processes import own_device
+
+    searched = open_gallery(options.gallery, own_device())
+    examples = read_examples(searched.encoder, [Path(image) for image in options.image])
+    for example in examples:
+        if example.note:
+            print(example.note)
+    turn = searched.by(examples, options.top, options.index)
+    names, scores = page_of(turn, searched.gallery.ids)
+    scores = [similarity(score) for score in scores]
+    print_page(names, scores)
+    draw(searched, examples, names, scores, options.picture or options.gallery / "search.png")
+
+
+def page_of(turn: "Turn", ids: Sequence[str]) -> tuple[list[str], list[float]]:
+    """Ids and scores of what the first session of a turn shows."""
+    return [ids[int(place)] for place in turn.shown[0]], turn.scores[0].tolist()
+
+
+def print_page(names: Sequence[str], scores: Sequence[float]) -> None:
+    """Print rank, score and id of each candidate."""
+    for place, (name, score) in enumerate(zip(names, scores, strict=True), start=1):
+        print(f"{place:4d}  {score:9.4f}  {name}")
+
+
+def draw(
+    searched: "SearchedGallery",
+    examples: "Sequence[Example]",
+    names: Sequence[str],
+    scores: Sequence[float],
+    picture: Path,
+) -> None:
+    """Draw the photos and what they found, or say why not."""
+    from facefb.reverse_query import pictures_of
+    from multiturn.report.sheet import Cell, SheetRow, write_sheet
+
+    photos = list(dict.fromkeys(example.name for example in examples))
+    images = pictures_of(searched.data, names, photos)
+    if images is None:
+        print(f"no picture: the gallery's images are not at {searched.data.get('root', 'where they were')}")
+        return
+    found = [Cell(name, [f"{score:.4f}", Path(name).name[:18]]) for name, score in zip(names, scores, strict=True)]
+    rows = [SheetRow("found, the nearest first", found[:ACROSS])]
+    rows += [SheetRow("", found[begin : begin + ACROSS]) for begin in range(ACROSS, len(found), ACROSS)]
+    asked = SheetRow("searched for", [Cell(photo, [Path(photo).name[:18]]) for photo in photos])
+    write_sheet([asked, *rows], images, picture, f"Search for {', '.join(photos)}")
+    print(f"picture: {picture}")
+
+
+def _row(title: str, names: Sequence[str]) -> "SheetRow":
+    from multiturn.report.sheet import Cell, SheetRow
+
+    return SheetRow(title, [Cell(name, [name]) for name in names])
 
 
 if __name__ == "__main__":

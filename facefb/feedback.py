@@ -135,6 +135,10 @@ class AttributeFeedback:
         session_picture(outcome, self.faces.test, pick_sessions(outcome, 6, self.settings.seed), path)
         return {"Sessions: the target, then the face shown in each turn": path}
 
+    def images(self) -> Dataset:
+        """See `multiturn.task.Pictured.images`."""
+        return self.faces.test
+
     def _trial(
         self,
         name: str,

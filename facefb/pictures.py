@@ -1,6 +1,6 @@
 """A picture of sessions, like the paper's figure 6: the target, then the face of each turn; no statistics."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -8,56 +8,15 @@ from datasets import Dataset
 from PIL import Image, ImageDraw
 
 from data_prep.attributes import ATTRIBUTES
+from multiturn.report.picks import pick_sessions
 from multiturn.report.sheet import CELL, FOUND, GAP, INK, LINE, QUIET, Thumbnails, draw_frame, save_png, write
 from multiturn.trial import Outcome
+
+__all__ = ["pick_sessions", "picture_size", "session_picture"]
 
 TITLE = "Sessions: the target, then the face shown in each turn; a frame marks the target found"
 HEAD = 26  # height of the names of the columns
 BELOW = 36  # height of the two lines under a face
-
-
-def pick_sessions(outcome: Outcome, count: int, seed: int) -> dict[str, int]:
-    """Choose sessions worth looking at, none twice.
-
-    The best, the median and the worst final rank, the most improved and the most harmed come first, then
-    sessions at random: only those are typical.
-
-    Args:
-        count: how many; at most as many as the outcome has.
-        seed: settles equal ranks, and draws the random ones.
-    Returns:
-        number of the outcome's row under the reason it was picked for.
-    Raises:
-        ValueError: count < 1.
-    """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
-    ranks = outcome.ranks.under("expected")
-    shuffled = torch.randperm(len(ranks), generator=torch.Generator().manual_seed(seed))
-    final, gain = ranks[shuffled, -1], (ranks[shuffled, 0] / ranks[shuffled, -1]).log()
-
-    def by(values: torch.Tensor) -> list[int]:
-        return shuffled[values.argsort(stable=True)].tolist()
-
-    orders = {
-        "best final rank": by(final),
-        "median final rank": by((final - final.median()).abs()),
-        "worst final rank": by(-final),
-        "most improved": by(-gain),
-        "most harmed" if bool((gain < 0).any()) else "least improved": by(gain),
-    }
-    picked: dict[str, int] = {}
-    for reason, order in orders.items():
-        _pick(picked, reason, order, count)
-    for number in range(1, len(ranks)):
-        _pick(picked, f"at random ({number})", shuffled.tolist(), count)
-    return picked
-
-
-def _pick(picked: dict[str, int], reason: str, order: Iterable[int], count: int) -> None:
-    free = [session for session in order if session not in picked.values()]
-    if len(picked) < count and free:
-        picked[reason] = free[0]
 
 
 def session_picture(outcome: Outcome, faces: Dataset, sessions: Mapping[str, int] | Sequence[int], path: Path) -> None:

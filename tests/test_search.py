@@ -1,0 +1,78 @@
+"""The search program as users call it: by texts with a checkpoint, by photos with a gallery."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.multiturn.encoders.cases import faces
+from tests.multiturn.encoders.tiny import pictures
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python on arguments, from the root of the checkout."""
+    offline = os.environ | {"HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, env=offline
+    )
+
+
+@pytest.mark.parametrize("way", [[], ["--gallery", "g"]])
+def test_help_shows_examples_and_loads_nothing_heavy(way: list[str]):
+    shown = program("-X", "importtime", "-m", "eval.search", *way, "--help")
+    assert shown.returncode == 0 and "examples:" in shown.stdout and "--gallery" in shown.stdout
+    assert re.findall(r"\| +(torch|datasets|transformers|timm|faiss|matplotlib)$", shown.stderr, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--gallery", "g"], "image"),
+        (["--image", "x.jpg"], "gallery"),
+        (["--gallery", "g", "--image", "x.jpg", "--top", "0"], "--top lists at least one candidate, not 0"),
+        (["--task", "lfw-reverse"], "say what to look for"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_with_the_remedy(arguments: list[str], said: str):
+    refused = program("-m", "eval.search", *arguments)
+    assert refused.returncode == 2 and said in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of five pictures; they lie in photos/ beside it."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "photos").mkdir()
+    for row in pictures(5):
+        row["image"].save(folder / "photos" / row["id"])  # pyright: ignore
+    chosen = ["--encoder.kind", "faces", "--encoder.detector", "none", "--encoder.crop", "[0,0,40,40]"]
+    chosen += ["--encoder.embedder", "mobilefacenet", "--encoder.weights", str(faces(folder).weights)]
+    chosen += ["--encoder.height", "32", "--encoder.width", "32", "--output", str(folder / "g")]
+    done = program("-m", "data_prep.encode", "--data.root", str(folder / "photos"), *chosen)
+    assert done.returncode == 0, done.stderr
+    return folder / "g"
+
+
+@pytest.mark.slow
+def test_photos_are_searched_printed_and_pictured(gallery: Path):
+    photos = [str(gallery.parent / "photos" / name) for name in ("p1.png", "p3.png")]
+    done = program("-m", "eval.search", "--gallery", str(gallery), "--image", photos[0], "--top", "3")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["1", "1.0000", "p1.png"] and len(lines) == 4
+    assert lines[3] == f"picture: {gallery / 'search.png'}" and (gallery / "search.png").is_file()
+    two = program("-m", "eval.search", "--gallery", str(gallery), "--image", photos[0], "--image", photos[1])
+    assert {line.split()[2] for line in two.stdout.splitlines()[:2]} == {"p1.png", "p3.png"}
+
+
+@pytest.mark.slow
+def test_a_photo_that_cannot_be_read_is_one_clear_line(gallery: Path):
+    (gallery.parent / "torn.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    for photo, said in (("torn.jpg", "cannot be decoded"), ("none.jpg", "no photo at")):
+        done = program("-m", "eval.search", "--gallery", str(gallery), "--image", str(gallery.parent / photo))
+        assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1
