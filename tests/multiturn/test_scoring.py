@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from multiturn.gallery import Gallery
+from multiturn.regions import Regions
 from multiturn.scoring import VectorScores, norms_of_rows
 
 SIMILARITIES = ("l2", "dot", "cosine")
@@ -105,7 +106,7 @@ def test_norms_of_equal_vectors_are_equal_bits_in_any_company():
 
 
 def test_norms_of_regions_have_the_shape_of_the_gallery():
-    gallery = gallery_of(torch.randn(5, 3, 4))
+    gallery = Gallery.of([f"{place}" for place in range(5)], Regions.of(list(torch.randn(5, 3, 4)), None), "f", "s")
     assert torch.allclose(gallery.norms, gallery.vectors.double().norm(dim=-1), rtol=1e-14)
 
 

@@ -1,0 +1,142 @@
+"""Files of an index beside its gallery: what faiss writes, and of which gallery and how it was made."""
+
+import json
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from multiturn.faiss_index.index import FaissIndex, ready
+from multiturn.files import atomic_files
+from multiturn.gallery import Gallery
+from multiturn.gallery_files import gallery_path
+from multiturn.index_settings import Effort, IndexSettings
+
+SCHEMA = 1
+INDEX, ABOUT = "index.faiss", "index.json"
+_READ_AT_ONCE = 1 << 24
+_REMEDY = "build it with python -m eval.certify"
+
+
+def index_folder(gallery: Path, settings: IndexSettings) -> Path:
+    """Where the index of a gallery's file lies: a folder of its own beside that file.
+
+    Args:
+        gallery: the file or its folder.
+        settings: with a factory.
+    Raises:
+        FileNotFoundError: no such gallery.
+    Example:
+        faces/gallery.safetensors -> faces/gallery.indexes/HNSW32.l2
+    """
+    file = gallery_path(gallery)
+    return file.with_name(f"{file.stem}.indexes") / settings.name
+
+
+def save_index(index: FaissIndex, folder: Path) -> Path:
+    """Write an index; each of its two files is replaced in one step, and they name each other.
+
+    Returns:
+        `folder`.
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    import faiss
+
+    with atomic_files(folder) as partial:
+        try:
+            faiss.write_index(index.on_disk, str(partial / INDEX))
+        except RuntimeError as reason:
+            raise OSError(f"{folder / INDEX} could not be written: {reason}; free some space") from reason
+        about = {
+            "schema": SCHEMA,
+            "digest": digest_of_file(partial / INDEX),
+            "bytes": (partial / INDEX).stat().st_size,
+            "gallery": identity(index.gallery),
+            "settings": asdict(index.settings),
+            "build_seconds": index.build_seconds,
+            "faiss": faiss.__version__,
+        }
+        (partial / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def load_index(folder: Path, gallery: Gallery, effort: Effort | None = None) -> FaissIndex:
+    """Read an index that `save_index` wrote.
+
+    Args:
+        folder: of the index.
+        gallery: that it was built of.
+        effort: in place of the one that it was saved with.
+    Raises:
+        FileNotFoundError: no index there.
+        ValueError: a damaged one, one of another schema, or one of another gallery.
+    """
+    import faiss
+
+    about = read_about(folder)
+    own, asked = about["gallery"], identity(gallery)
+    if wrong := [name for name in asked if own.get(name) != asked[name]]:
+        raise ValueError(
+            f"the index in {folder} was built of another gallery ({wrong[0]} was {own.get(wrong[0])!r} and is "
+            f"{asked[wrong[0]]!r}); {_REMEDY} again"
+        )
+    if digest_of_file(folder / INDEX) != about["digest"]:
+        raise ValueError(f"{folder / INDEX} is not the file that {ABOUT} speaks of, or is damaged; {_REMEDY} again")
+    settings = settings_of(about)
+    if effort is not None:
+        settings = replace(settings, effort=effort)
+    return ready(gallery, settings, faiss.read_index(str(folder / INDEX)), about["build_seconds"])
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What is known of the index in a folder.
+
+    Raises:
+        FileNotFoundError: no index there.
+        ValueError: a damaged file, or one of another schema.
+    """
+    path = Path(folder) / ABOUT
+    if not (path.is_file() and (path.parent / INDEX).is_file()):
+        raise FileNotFoundError(f"no index in {folder}; {_REMEDY}")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as reason:
+        raise ValueError(f"{path} is damaged ({reason}); {_REMEDY} again") from reason
+    if not isinstance(about, dict) or about.get("schema") != SCHEMA:
+        raise ValueError(f"{path} does not describe an index of schema {SCHEMA}; {_REMEDY} again")
+    return about
+
+
+def settings_of(about: dict[str, Any]) -> IndexSettings:
+    """The settings with which an index was built."""
+    told = about["settings"]
+    return IndexSettings(**{**told, "effort": Effort(**told["effort"])})
+
+
+def identity(gallery: Gallery) -> dict[str, Any]:
+    """What must be equal of two galleries, so that an index of one fits the other; all vectors are read once."""
+    ids = sha256("\0".join(gallery.ids).encode()).hexdigest()
+    numbers = sha256()
+    rows = max(1, _READ_AT_ONCE // max(1, gallery.vectors[0].numel() * gallery.vectors.element_size()))
+    for one in (gallery.vectors, *([] if gallery.mask is None else [gallery.mask])):
+        for part in one.split(rows):
+            numbers.update(part.contiguous().cpu().flatten().view(torch.uint8).numpy().data)
+    return {
+        "fingerprint": gallery.fingerprint,
+        "shape": list(gallery.vectors.shape),
+        "dtype": str(gallery.vectors.dtype),
+        "ids": ids,
+        "vectors": numbers.hexdigest(),
+    }
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while part := file.read(_READ_AT_ONCE):
+            digest.update(part)
+    return digest.hexdigest()
