@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.program import QUIET
-from multiturn.report.tables import cell, label, markdown_table, paper_table_1, protocol_line, titled
+from multiturn.metrics import known
+from multiturn.report.tables import NO_COLUMN, cell, label, markdown_table, paper_table_1, protocol_line, titled
 
 Result = Mapping[str, Any]
 Table = list[list[str]]
@@ -13,6 +14,7 @@ Table = list[list[str]]
 KEPT = ("turn", "percentile", "R@1", "R@10", "R@100", "mean_rank", "matching_attributes", "interval", "ties")
 WITHOUT_INTERVAL = re.compile(r" \[[^]]*\]")
 NONE = "–"
+UNLISTED = ("loss", "list_recall@10", "average_precision_left", "left")
 WAYS = {
     "search": "this toolkit: `search` over `VectorScores`",
     "table": "one matrix product, whole table kept, beating scores counted",
@@ -167,6 +169,31 @@ def evaluation_block(metrics: Result) -> str:
         short = [row[:4] + [WITHOUT_INTERVAL.sub("", text) for text in row[4:]] for row in rows]
         parts += ["Ranking percentile, with the bounds of tied ranks:", markdown_table([head, *short])]
     return "\n\n".join([*parts, protocol_line(narrow(metrics))])
+
+
+def by_turn_block(metrics: Result) -> str:
+    """R@1 and R@10 of every method, a column a turn; intervals at the last."""
+    runs = {metrics["model"]: metrics["per_turn"]} | {titled(one): one["per_turn"] for one in metrics["others"]}
+    parts = []
+    for name in ("R@1", "R@10"):
+        table = [[label(name), *(f"Turn {row['turn']}" for row in metrics["per_turn"])]]
+        for method, rows in runs.items():
+            cells = [WITHOUT_INTERVAL.sub("", cell(name, row)) for row in rows[:-1]]
+            table.append([method, *cells, cell(name, rows[-1])])
+        parts.append(markdown_table(table))
+    return "\n\n".join([*parts, protocol_line(narrow(metrics))])
+
+
+def measures_block(metrics: Result) -> str:
+    """What a task measures of whole lists, of every method at its last turn."""
+    last = metrics["per_turn"][-1]
+    names = [name for name in last if name not in NO_COLUMN and not known(name) and name not in UNLISTED]
+    table = [["Method", "Turn", *(label(name) for name in names)]]
+    for method, rows in [(metrics["model"], metrics["per_turn"])] + [
+        (titled(one), one["per_turn"]) for one in metrics["others"]
+    ]:
+        table.append([method, str(rows[-1]["turn"]), *(cell(name, rows[-1]) for name in names)])
+    return markdown_table(table, protocol_line(narrow(metrics)))
 
 
 def ablation_block(studies: Sequence[Mapping[str, Any]]) -> str:

@@ -25,6 +25,7 @@ EVALUATED = "{train} --output_dir runs/{name}, then copy runs/{name}/metrics.jso
 ABLATED = "{ablate} --output_dir runs/{name}, then copy runs/{name}/ablation.json to benchmarks/results/{name}.json"
 ABLATE = "python -m eval.ablate --task celeba-feedback"
 SOURCE = "--config configs/celeba-feedback/small-celeba.yaml --faces.root FOLDER"
+REAL = "as README.md shows for the real data"
 # What makes the JSON file of each block.
 MADE_BY = {
     "search": "python -m benchmarks.search",
@@ -35,6 +36,16 @@ MADE_BY = {
     "probes": "python -m benchmarks.probes",
     "demo": EVALUATED.format(train="python train.py --task celeba-feedback", name="demo"),
     "celeba": EVALUATED.format(train=f"python train.py --task celeba-feedback {SOURCE}", name="celeba"),
+    "regions": "python -m benchmarks.regions",
+    "scaling": "python -m benchmarks.scaling",
+    "relevance": "python -m benchmarks.relevance",
+    "drilldown": EVALUATED.format(train="python train.py --task vg-drilldown", name="drilldown"),
+    "celeba-attributes": EVALUATED.format(
+        train=f"python train.py --task celeba-attributes {REAL}", name="celeba-attributes"
+    ),
+    "cub-relevance": EVALUATED.format(train=f"python train.py --task cub-relevance {REAL}", name="cub-relevance"),
+    "lfw-reverse": EVALUATED.format(train=f"python train.py --task lfw-reverse {REAL}", name="lfw-reverse"),
+    "flickr8k": ABLATED.format(ablate=f"python -m eval.ablate --task vg-drilldown {REAL}", name="flickr8k"),
     "ablation": ABLATED.format(ablate=ABLATE, name="ablation"),
     "ablation-celeba": ABLATED.format(ablate=f"{ABLATE} {SOURCE}", name="ablation-celeba"),
 }
@@ -104,6 +115,8 @@ def unlike(text: str, wanted: str) -> str:
 
 def _writer(name: str) -> Callable[[Any], str]:
     from benchmarks import blocks
+    from benchmarks.regions import table_of_regions
+    from benchmarks.scaling import table_of_scaling
 
     writers: dict[str, Callable[[Any], str]] = {
         "search": blocks.search_block,
@@ -114,6 +127,13 @@ def _writer(name: str) -> Callable[[Any], str]:
         "probes": blocks.probes_block,
         "demo": blocks.evaluation_block,
         "celeba": blocks.evaluation_block,
+        "regions": table_of_regions,
+        "scaling": table_of_scaling,
+        "drilldown": blocks.by_turn_block,
+        "celeba-attributes": blocks.measures_block,
+        "cub-relevance": blocks.measures_block,
+        "lfw-reverse": blocks.measures_block,
+        "flickr8k": blocks.ablation_block,
         "ablation": blocks.ablation_block,
         "ablation-celeba": blocks.ablation_block,
     }

@@ -1,0 +1,173 @@
+"""Ranks in sessions of several state vectors against images of many regions: the classic ranker against ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.program import save, start
+from multiturn.settings import at_least
+
+if TYPE_CHECKING:
+    from benchmarks.region_rankers import Played
+    from multiturn.ranks import Ranks
+
+EXAMPLES = """examples:
+  python -m benchmarks.regions
+  python -m benchmarks.regions --images 9896 --sessions 512 --classic_sessions 20
+  python -m benchmarks.regions --images 200 --sessions 64 --classic_sessions 4 --rounds 1 --output runs/bench
+"""
+KINDS = {"random": 0.0, "near their targets": 0.3}  # share of a region of the target in a state vector
+WAYS = {
+    "ours": "this toolkit: `search` over `StateScores`",
+    "pytorch": "the same without the compiled kernel",
+    "classic": "classic ranker: all states of all turns with all regions, argsort per turn",
+}
+
+
+def regions(
+    images: int = 1000,
+    regions: int = 36,
+    dim: int = 256,
+    states: int = 5,
+    turns: int = 10,
+    sessions: int = 1000,
+    classic_sessions: int = 50,
+    batch_size: int = 1000,
+    page: int = 1,
+    rounds: int = 5,
+    seed: int = 0,
+    output: Path | None = None,
+) -> dict[str, Any]:
+    """Time exact ranks of sessions by the classic ranker, by ours, and by ours without the compiled kernel.
+
+    The classic ranker takes sessions one by one; a sample of them is enough to know its pace.
+
+    Args:
+        images: in the gallery.
+        regions: of an image.
+        dim: of a vector.
+        states: state vectors a session; turn t writes state t mod this.
+        turns: of a session.
+        sessions: each with a target whose rank is wanted after each turn.
+        classic_sessions: so many of them are ranked by the classic ranker, and checked in float64.
+        batch_size: sessions at once in ours.
+        page: best images that ours finds beside the rank; the classic ranker sorts them all.
+        rounds: repetitions of each way, in alternation; the median counts.
+        seed: of all draws.
+        output: folder for regions.json; benchmarks/results if not given.
+    """
+    settings = {name: value for name, value in locals().items() if name != "output"}
+    for name in ("classic_sessions", "batch_size", "page", "rounds", "states", "turns"):
+        at_least(name, settings[name], 1)
+    if classic_sessions > sessions:
+        raise ValueError(f"classic_sessions are at most the {sessions} sessions, not {classic_sessions}")
+    from benchmarks.region_rankers import peaks, random_sessions
+
+    peak = peaks()
+    kinds = {}
+    for kind, share in KINDS.items():
+        played = random_sessions(images, regions, dim, sessions, turns, states, seed, share)
+        kinds[kind] = measure(played, settings, peak)
+        ways = kinds[kind]["ways"]
+        print(f"{kind}: " + ", ".join(f"{way} {1e6 * ways[way]['median']:.1f} us a rank" for way in ways))
+    return save("regions", settings, {"gemm_gflops": peak, "kinds": kinds}, output)
+
+
+def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, float]) -> dict[str, Any]:
+    """Seconds a rank of each way, their ratios, shares of the peak, and which ranks hold in float64."""
+    import torch
+
+    from benchmarks.region_rankers import agreement
+    from multiturn.region_scoring import RegionVectors
+    from multiturn.region_scoring.kernel import kernel
+
+    laid_out = RegionVectors(played.images, torch.ones(played.images.shape[:2], dtype=torch.bool))
+    seconds, ranks = alternate(played, laid_out, settings)
+    own = median(seconds["ours"])
+    _, regions, dim = played.images.shape
+    operations = 2e-9 * len(played.images) * regions * dim  # of one rank: the products with one new vector
+    compiled = kernel()
+    ways = {
+        name: {
+            "median": median(taken),
+            "seconds": taken,
+            "times_ours": median(taken) / own,
+            "gflops": operations / median(taken),
+            "share_of_peak": {kind: operations / median(taken) / rate for kind, rate in peak.items()},
+        }
+        for name, taken in seconds.items()
+    }
+    right = agreement(played, ranks, settings["classic_sessions"])
+    if right["ours"]["right"] != right["ours"]["of"]:
+        raise RuntimeError(f"of {right['ours']['of']} ranks of ours only {right['ours']['right']} hold in float64")
+    same = bool((ranks["ours"].best == ranks["pytorch"].best).all())
+    tiles = compiled is not None and compiled.tiles
+    return {"ways": ways, "agreement": right, "same_without_kernel": same, "bfloat16_tiles": tiles}
+
+
+def alternate(
+    played: Played, laid_out: Any, settings: Mapping[str, Any]
+) -> tuple[dict[str, list[float]], dict[str, Ranks]]:
+    """Run each way once a round, in turn; returns seconds a rank of all rounds but the first, and the last ranks."""
+    import torch
+
+    from benchmarks.region_rankers import by_classic_ranker, by_state_scores, without_kernel
+    from multiturn.ranks import Ranks
+
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
+    ranks: dict[str, Ranks] = {}
+    some, turns = settings["classic_sessions"], len(played.vectors)
+
+    def classic() -> Ranks:
+        places = torch.stack([by_classic_ranker(played, session) for session in range(some)])
+        return Ranks(places, places, len(played.images))
+
+    def ours() -> Ranks:
+        return by_state_scores(played, laid_out, settings["page"], settings["batch_size"])
+
+    def plain() -> Ranks:
+        with without_kernel(laid_out):
+            return ours()
+
+    for number in range(settings["rounds"] + 1):
+        for name, way in (("ours", ours), ("pytorch", plain), ("classic", classic)):
+            begun = time.perf_counter()
+            ranks[name] = way()
+            if number > 0:
+                counted = turns * (some if name == "classic" else len(played.targets))
+                seconds[name].append((time.perf_counter() - begun) / counted)
+    return seconds, ranks
+
+
+def table_of_regions(result: Mapping[str, Any]) -> str:
+    """The README's block: times of a rank, and how many ranks hold in float64."""
+    from benchmarks.blocks import machine_line
+    from multiturn.report.tables import markdown_table
+
+    settings, kinds, peak = result["settings"], result["kinds"], result["gemm_gflops"]
+    table = [["One rank of one session", *(f"States {kind}" for kind in kinds), "Right ranks"]]
+    for name, words in WAYS.items():
+        ways = [kind["ways"][name] for kind in kinds.values()]
+        times = [f"{1e6 * way['median']:,.1f} µs ({way['times_ours']:.1f} ×)" for way in ways]
+        right = [kind["agreement"][name] for kind in kinds.values()]
+        table.append([words, *times, f"{sum(r['right'] for r in right):,} of {sum(r['of'] for r in right):,}"])
+    ours = next(iter(kinds.values()))["ways"]["ours"]
+    note = (
+        f"{settings['sessions']:,} sessions of {settings['turns']} turns and {settings['states']} state vectors among "
+        f"{settings['images']:,} images of {settings['regions']} regions of {settings['dim']} numbers; medians of "
+        f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours multiplies at "
+        f"{ours['gflops']:,.0f} GFLOP/s, all included: {ours['share_of_peak']['float32']:.2f} of the "
+        f"{peak['float32']:,.0f} that PyTorch's float32 products reach here, and "
+        f"{ours['share_of_peak']['bfloat16']:.2f} of the {peak['bfloat16']:,.0f} of its bfloat16 products. Right: it "
+        f"holds when all scores are computed in float64, of the {settings['classic_sessions']} sessions that the "
+        "classic ranker ranked. "
+    )
+    return markdown_table(table, note + machine_line(result))
+
+
+if __name__ == "__main__":
+    start(regions, "regions", EXAMPLES)

@@ -1,0 +1,54 @@
+import json
+
+import pytest
+import torch
+
+from benchmarks import regions, scaling
+from benchmarks.region_rankers import agreement, by_classic_ranker, by_state_scores, random_sessions, without_kernel
+from multiturn.ranks import Ranks
+from multiturn.region_scoring import RegionVectors
+
+SMALL = dict(images=60, regions=5, dim=16, turns=4, seed=0)
+
+
+def test_the_classic_ranker_and_ours_give_the_same_ranks():
+    played = random_sessions(**SMALL, sessions=7, slots=3, share=0.3)
+    laid_out = RegionVectors(played.images, torch.ones(60, 5, dtype=torch.bool))
+    classic = torch.stack([by_classic_ranker(played, session) for session in range(7)])
+    ours = by_state_scores(played, laid_out, page=2, batch_size=3)
+    with without_kernel(laid_out):
+        plain = by_state_scores(played, laid_out, page=2, batch_size=7)
+    assert torch.equal(ours.best, classic)
+    assert torch.equal(ours.worst, classic)
+    assert torch.equal(plain.best, classic)
+
+
+def test_ranks_that_do_not_hold_are_counted():
+    played = random_sessions(**SMALL, sessions=3, slots=2)
+    right = torch.stack([by_classic_ranker(played, session) for session in range(3)])
+    wrong = right.clone()
+    wrong[1, 2] = wrong[1, 2] % 60 + 1
+    counted = agreement(played, {"right": Ranks(right, right, 60), "wrong": Ranks(wrong, wrong, 60)}, 3)
+    assert counted == {"right": {"right": 12, "of": 12}, "wrong": {"right": 11, "of": 12}}
+
+
+def test_more_classic_sessions_than_sessions_are_refused():
+    with pytest.raises(ValueError, match="at most the 3 sessions, not 4"):
+        regions.regions(sessions=3, classic_sessions=4)
+
+
+@pytest.mark.slow
+def test_the_regions_benchmark_writes_a_result_that_the_readme_can_show(tmp_path):
+    result = regions.regions(
+        images=60, regions=5, dim=16, sessions=8, classic_sessions=2, turns=3, states=2, rounds=1, output=tmp_path
+    )
+    assert json.loads((tmp_path / "regions.json").read_text()) == result
+    assert "12 of 12" in regions.table_of_regions(result)
+
+
+@pytest.mark.slow
+def test_the_scaling_benchmark_writes_a_result_that_the_readme_can_show(tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "GROWING", ("images",))
+    result = scaling.scaling(images=40, regions=3, dim=16, states=2, turns=2, sessions=8, batch_size=4, output=tmp_path)
+    assert json.loads((tmp_path / "scaling.json").read_text()) == result
+    assert "| images | 160 |" in scaling.table_of_scaling(result)
