@@ -1,0 +1,95 @@
+"""One small network a session, all trained together: weights carry a session axis, and sums never cross it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from multiturn.settings import at_least
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the networks of a turn are trained, from the same initial weights in every session and turn.
+
+    Attributes:
+        steps: of Adam, each on all judgements of a session.
+        learning_rate: of Adam.
+        seed: of the initial weights.
+    """
+
+    steps: int = 40
+    learning_rate: float = 3e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least("steps", self.steps, 1)
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+
+
+class Networks:
+    """Multi-layer perceptrons with ReLU between layers, one a session, each with a few rows of its own to learn from.
+
+    Gradient descent moves the first layer's weights within the span of those rows, W = rows^T A. So A is what is
+    learnt: the inputs enter by their products with the rows, the cost does not grow with their width, and what no row
+    speaks of has no random weight.
+
+    Args:
+        rows: what each session's network learns from; a row of zeros is none.
+        widths: of each hidden layer and the output.
+        seed: of the initial weights, which all sessions share: He's for ReLU layers.
+        last: scale of the last layer's initial weights.
+    """
+
+    def __init__(
+        self, rows: Float[Tensor, "session row in"], widths: Sequence[int], seed: int, last: float = 1.0
+    ) -> None:
+        sessions, count, _ = rows.shape
+        generator = torch.Generator().manual_seed(seed)
+        self._rows, self.gram = rows, rows @ rows.transpose(1, 2)
+        self._layers: list[tuple[Tensor, Tensor]] = []
+        for number, (fan_in, fan_out) in enumerate(zip([count, *widths], widths, strict=False)):
+            spread = (2 / fan_in) ** 0.5 * (last if number == len(widths) - 1 else 1)
+            weight = (torch.randn(fan_in, fan_out, generator=generator) * spread).to(rows.device)
+            bias = torch.zeros(1, fan_out, device=rows.device)
+            one, other = (part.expand(sessions, -1, -1).clone().requires_grad_() for part in (weight, bias))
+            self._layers.append((one, other))
+
+    def train(
+        self, loss: Callable[[Float[Tensor, "session row out"]], Float[Tensor, " session"]], training: Training
+    ) -> None:
+        """Minimise each session's loss of the outputs for its rows.
+
+        Adam works number by number, so that sessions do not touch each other.
+        """
+        learnt = [part for layer in self._layers for part in layer]
+        optimizer = torch.optim.Adam(learnt, lr=training.learning_rate, eps=1e-6, fused=True)
+        with torch.enable_grad():
+            for _ in range(training.steps):
+                optimizer.zero_grad()
+                loss(self._forward(self.gram)).sum().backward()
+                optimizer.step()
+
+    @torch.no_grad()
+    def own(self) -> Float[Tensor, "session row out"]:
+        """Outputs for the rows of each session."""
+        return self._forward(self.gram)
+
+    @torch.no_grad()
+    def of_all(self, inputs: Float[Tensor, "candidate in"]) -> Float[Tensor, "session candidate out"]:
+        """Outputs for rows that all sessions share; the first layer of all is one matrix product."""
+        (first, bias), *_ = self._layers
+        weights = self._rows.transpose(1, 2) @ first
+        return self._above(torch.einsum("nd,sdh->snh", inputs, weights) + bias)
+
+    def _forward(self, inputs: Float[Tensor, "session row in"]) -> Float[Tensor, "session row out"]:
+        (first, bias), *_ = self._layers
+        return self._above(torch.baddbmm(bias, inputs, first))
+
+    def _above(self, values: Float[Tensor, "session row hidden"]) -> Float[Tensor, "session row out"]:
+        for weight, bias in self._layers[1:]:
+            values = torch.baddbmm(bias, values.relu(), weight)
+        return values
