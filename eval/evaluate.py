@@ -79,6 +79,7 @@ def of_files(arguments: Sequence[str]) -> None:
     from multiturn.evaluation import summarise
     from multiturn.experiment import publish, start_output
     from multiturn.rank_rows import Searched, tabulate
+    from multiturn.report.sessions import keep_sessions
     from multiturn.result_files import read_ranks, read_scores
     from multiturn.results import Results
     from multiturn.run_folder import write_ranks
@@ -95,6 +96,7 @@ def of_files(arguments: Sequence[str]) -> None:
     metrics = summarise(model, others, settings, options.data)
     start_output(options.output_dir, parser.dump(options), resume=False)
     write_ranks(model, options.output_dir / "ranks.parquet")
+    keep_sessions(options.output_dir, model, others[0][1] if others else None)
     publish(metrics, options.output_dir, model.name)
     print(f"report: {options.output_dir / 'report.html'}")
 

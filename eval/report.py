@@ -15,7 +15,7 @@ EXAMPLES = """examples:
 def report(run_dir: Path) -> None:
     """Write RUN_DIR/figures and RUN_DIR/report.html again, and print the table in Markdown.
 
-    Nothing is evaluated: it reads metrics.json, config.yaml, history.json and pictures/ of RUN_DIR.
+    Nothing is evaluated: it reads metrics.json, config.yaml, history.json, sessions.json and pictures/ of RUN_DIR.
 
     Args:
         run_dir: output folder of a run that was evaluated.

@@ -8,6 +8,7 @@ from typing import Any
 from multiturn.evaluation import per_turn, values_at
 from multiturn.metrics import described
 from multiturn.metrics.paired import holm, paired
+from multiturn.report.picks import sessions_apart
 from multiturn.results import Results, aligned
 from multiturn.settings import EvaluationSettings
 
@@ -85,7 +86,8 @@ def compare(
     Returns:
         JSON-ready: `tests`, a dict for each metric and pair with the fields of `multiturn.metrics.paired.Paired`, both
         p-values after Holm's correction over all of these tests, and a `reading`: better, worse or no difference shown,
-        by the corrected permutation test; `per_turn`, rows of each run; `notes`, what a reader must know.
+        by the corrected permutation test; `per_turn`, rows of each run; `apart`, of each pair the sessions in which it
+        differs most, as `multiturn.report.picks.sessions_apart` gives them; `notes`, what a reader must know.
     Raises:
         ValueError: see `check_comparable`; an unknown metric; a turn that a run lacks; numbers of turns that differ
             while metrics of whole sessions are compared.
@@ -114,6 +116,7 @@ def compare(
         "tests": tests,
         "per_turn": {run.name: per_turn(run, settings, drawn) for run in runs},
         "drawn": drawn,
+        "apart": [sessions_apart(other, one, at) for one, other in pairs],
         "notes": notes,
     }
 

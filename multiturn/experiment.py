@@ -21,10 +21,11 @@ from multiturn.metrics import metric_named
 from multiturn.processes import launched
 from multiturn.report.page import report_run
 from multiturn.report.protocol_tables import protocol_table, session_table
+from multiturn.report.sessions import keep_sessions
 from multiturn.report.tables import comparison_table, markdown_table, per_turn_table, protocol_line
 from multiturn.results import results_of
 from multiturn.settings import EvaluationSettings
-from multiturn.task import Exam, Stage, Staged, Task
+from multiturn.task import Exam, Pictured, Stage, Staged, Task
 from multiturn.training import fit, save_pretrained
 from multiturn.trec import recorded
 from multiturn.trial import Outcome, run
@@ -101,7 +102,7 @@ def report(
 
     Of several processes only the first does so.
 
-    Writes transcript.jsonl, metrics.json, pictures/, figures/ and report.html, each all or nothing.
+    Writes transcript.jsonl, metrics.json, sessions.json, pictures/, figures/ and report.html, each all or nothing.
 
     Args:
         name: of the task.
@@ -117,6 +118,8 @@ def report(
         model = replace(run(trial, settings.batch_size, output / "transcript.jsonl"), trial=exam.model)
     others = [(role, run(trial, settings.batch_size)) for role, trial in exam.others]
     metrics = summary(exam, model, others, settings, task.primary)
+    control = next((results_of(outcome) for role, outcome in others if role == "control"), None)
+    keep_sessions(output, results_of(model), control, task.images() if isinstance(task, Pictured) else None)
     task.pictures(model, output / "pictures")
     metrics = publish(metrics, output, name)
     print(f"report: {output / 'report.html'}")

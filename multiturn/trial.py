@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm.auto import tqdm
 
 from multiturn.files import atomic_file
@@ -16,6 +17,7 @@ from multiturn.session import Retriever, Seen, Session, Turn, User, play
 from multiturn.transcript import TranscriptWriter
 
 Measures = Callable[[Turn, Tensor], Mapping[str, Tensor]]
+RanksOf = Callable[[Turn, Tensor], Ranks]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Trial:
         turns: replies a session.
         page_size: candidates shown a turn.
         seen: what becomes of candidates shown before.
-        opening: page of turn 0, one row a session; None lets the retriever choose.
+        opening: page of turn 0, one row a session, perhaps narrower than later pages; None lets the retriever choose.
+        ranks: what is ranked in place of the targets, such as another image of their class: given a turn and the
+            targets. None ranks the targets themselves.
         measures: more values of each session and turn, beside ranks: given a turn and the targets.
         header: what a transcript's header says beside the above, such as the names of attributes.
     """
@@ -44,7 +48,8 @@ class Trial:
     turns: int
     page_size: int = 1
     seen: Seen = "keep"
-    opening: Int[Tensor, "session page"] | None = None
+    opening: Int[Tensor, "session opening"] | None = None
+    ranks: RanksOf | None = None
     measures: Measures | None = None
     header: Mapping[str, object] = field(default_factory=dict)
 
@@ -55,7 +60,7 @@ class Outcome:
 
     Attributes:
         ranks: of the targets.
-        shown: positions shown.
+        shown: positions shown; -1 fills up a page that is narrower than others.
         measures: the trial's other values, float64.
     """
 
@@ -110,12 +115,15 @@ def _run(trial: Trial, batch_size: int, writer: TranscriptWriter | None, show_pr
         for row in rows:
             target = trial.targets[row].to(device)
             opening = None if trial.opening is None else trial.opening[row]
+            watched = target if trial.ranks is None else None
             session = Session(
-                trial.retriever, trial.gallery, target, trial.page_size, None, trial.seen, opening, target
+                trial.retriever, trial.gallery, target, trial.page_size, None, trial.seen, opening, watched
             )
             names = [trial.gallery.ids[position] for position in target.tolist()]
             turns, measured = [], []
             for turn in play(session, trial.user, target, trial.turns):
+                if trial.ranks is not None:
+                    turn = replace(turn, ranks=trial.ranks(turn, target))
                 turns.append(replace(turn, state=None, reply=None))
                 measured.append(trial.measures(turn, target) if trial.measures else {})
                 if writer is not None:
@@ -131,7 +139,9 @@ def _gather(trial: Trial, batches: list[list[Turn]], values: list[list[Mapping[s
     for turns in batches:
         known = [turn.ranks.to("cpu") for turn in turns if turn.ranks is not None]
         ranks.append(join([Ranks(r.best[:, None], r.worst[:, None], r.candidates) for r in known], dim=1))
-        shown.append(torch.stack([turn.shown.cpu() for turn in turns], 1))
+        widest = max(turn.shown.shape[1] for turn in turns)
+        pages = [pad(turn.shown.cpu(), (0, widest - turn.shown.shape[1]), value=-1) for turn in turns]
+        shown.append(torch.stack(pages, 1))
     measures = {
         name: torch.cat([torch.stack([turn[name].cpu().double() for turn in batch], 1) for batch in values])
         for name in values[0][0]

@@ -50,9 +50,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_results_of_another_system_get_all_protocols_tables_and_the_page(evaluated: Path):
-    assert {"config.yaml", "metrics.json", "ranks.parquet", "report.html", "figures"} == {
-        path.name for path in (evaluated / "good").iterdir()
-    }
+    names = {"config.yaml", "metrics.json", "ranks.parquet", "sessions.json", "report.html", "figures"}
+    assert {path.name for path in (evaluated / "good").iterdir()} == names
     metrics = json.loads((evaluated / "good" / "metrics.json").read_text())
     wanted = {"percentile", "percentile_of_n", "R@1", "R@10", "reciprocal_rank", "mean_rank", "median_rank"}
     assert wanted | {"Hits@1", "Hits@10", "carry@10", "carry@10:R@1"} <= metrics["per_turn"][-1].keys()

@@ -57,6 +57,23 @@ def paired_table(comparison: Mapping[str, Any]) -> Table:
     return table
 
 
+def apart_table(pair: Mapping[str, Any]) -> Table:
+    """Ranks of the target by turn in both runs of a pair, in the sessions in which they differ most.
+
+    Args:
+        pair: an entry of the comparison's `apart`.
+    """
+    sessions, place = pair["sessions"], pair["turn"] - pair["first"]
+    turns = range(pair["first"], pair["first"] + len(sessions[0]["of"])) if sessions else ()
+    table = [["Target", "Better", "Run", *(f"Turn {turn}" for turn in turns)]]
+    for one in sessions:
+        better = pair["of"] if one["of"][place] < one["over"][place] else pair["over"]
+        for side in ("of", "over"):
+            ranks = [f"{rank:,.1f}".removesuffix(".0") for rank in one[side]]
+            table.append([one["target"], better, pair[side], *ranks])
+    return table
+
+
 def p_value(value: float) -> str:
     """A p-value with three decimals.
 
@@ -138,8 +155,15 @@ def write_comparison(comparison: Mapping[str, Any], folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    apart = {f"{pair['of']} against {pair['over']}, turn {pair['turn']}": pair for pair in comparison["apart"]}
     page = environment.get_template("comparison.html.j2").render(
-        runs=comparison["runs"], table=html_table(table, note, "Paired tests over the same targets"), figures=figures
+        runs=comparison["runs"],
+        table=html_table(table, note, "Paired tests over the same targets"),
+        figures=figures,
+        apart={
+            title: html_table(apart_table(pair), caption=title) if pair["sessions"] else ""
+            for title, pair in apart.items()
+        },
     )
     write_text(folder / "comparison.json", json.dumps(comparison, indent=1, allow_nan=False))
     write_text(folder / "comparison.md", markdown_table(table, note) + "\n")

@@ -36,6 +36,7 @@ LOOKS = (
     ("#000000", "X", ":"),
 )
 GREY = "#767676"
+CROWD = 4  # bands of more curves than this are drawn fainter
 WIDE = 10.0  # a log axis is drawn where ranks spread over more than this factor
 
 
@@ -59,13 +60,15 @@ def curves(series: Mapping[str, Sequence[Row]], metric: str, title: str = "", by
     drawn = {name: rows for name, rows in having.items() if rows}
     if not drawn:
         raise ValueError(f"no series has {metric!r}; there are {', '.join(series) or 'none'}")
-    figure, (axes,) = _canvas(1)
+    across = 1 if max(map(len, drawn)) > 22 else 2
+    entries = len(drawn) + (by_chance is not None)
+    figure, (axes,) = _canvas(1, legend=-(-entries // across))
     for index, (name, rows) in enumerate(drawn.items()):
         colour, marker, dash = LOOKS[index % len(LOOKS)]
         if len(rows) == 1:
             _level(axes, name, rows[0], metric, colour, dash)
         else:
-            _curve(axes, name, rows, metric, colour, marker, dash)
+            _curve(axes, name, rows, metric, colour, marker, dash, 0.18 if len(drawn) <= CROWD else 0.07)
     if by_chance is not None:
         axes.axhline(_scaled(metric, by_chance), color=GREY, lw=1, ls=":", label="by chance")
     name, rows = next(iter(drawn.items()))
@@ -85,16 +88,20 @@ def curves(series: Mapping[str, Sequence[Row]], metric: str, title: str = "", by
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set(xlabel="Turn (replies given)", ylabel=label(metric))
+    if all(len(rows) == 1 for rows in drawn.values()):
+        axes.set(xlabel=f"Turn {rows[-1]['turn']}", xticks=[])
     axes.set_title(title, loc="left")
     axes.margins(x=0.06, y=0.1)
-    figure.legend(loc="outside lower left", ncols=1 if max(map(len, drawn)) > 28 else 2, frameon=False)
+    figure.legend(loc="outside lower left", ncols=across, frameon=False)
     return figure
 
 
-def _curve(axes: Axes, name: str, rows: Sequence[Row], metric: str, colour: str, marker: str, dash: Any) -> None:
+def _curve(
+    axes: Axes, name: str, rows: Sequence[Row], metric: str, colour: str, marker: str, dash: Any, alpha: float
+) -> None:
     turns = [row["turn"] for row in rows]
     low, high = zip(*([_scaled(metric, end) for end in row["interval"][metric]] for row in rows), strict=True)
-    axes.fill_between(turns, low, high, color=colour, alpha=0.18, lw=0)
+    axes.fill_between(turns, low, high, color=colour, alpha=alpha, lw=0)
     axes.plot(
         turns,
         [_scaled(metric, row[metric]) for row in rows],
@@ -141,9 +148,11 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         for name, (colour, marker, dash) in zip(names, LOOKS, strict=False):
             epochs, values = [row["epoch"] for row in history], [_scaled(name, row[name]) for row in history]
             axes.plot(epochs, values, color=colour, marker=marker, ms=4, ls=dash, label=name)
-        axes.set(xlabel="Epoch", ylabel=words)
+        axes.set_xlabel("Epoch")
+        axes.set_title(words, loc="left", fontsize="medium")  # An axis is too short for the words beside it.
         if len(names) > 1:
-            axes.legend(frameon=False, fontsize="small")
+            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.28), "ncols": 2}
+            axes.legend(frameon=False, fontsize="small", handlelength=1.6, columnspacing=1, **below)
     return figure
 
 
@@ -155,10 +164,11 @@ def _training_label(name: str) -> str:
     return f"Validation {label(name.removeprefix('validation_')).lower()}"
 
 
-def _canvas(panels: int) -> tuple[Figure, list[Axes]]:
+def _canvas(panels: int, legend: int = 0) -> tuple[Figure, list[Axes]]:
     across = min(panels, 2)
     down = -(-panels // across)
-    figure = Figure(figsize=(6.4, max(4.6, 2.3 * down)), layout="constrained")
+    # As wide as a column of a page on a telephone can be: text stays legible there.
+    figure = Figure(figsize=(5.4, max(3.4 + 0.2 * legend, 2.4 * down)), layout="constrained")
     every = list(figure.subplots(down, across, squeeze=False).flat)
     for axes in every[panels:]:
         axes.remove()

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from multiturn.files import write_text
 from multiturn.report.figures import report_figures
 from multiturn.report.protocol_tables import protocol_table, session_table
+from multiturn.report.session_views import session_notes, session_views
+from multiturn.report.sessions import Kept, kept_sessions
 from multiturn.report.tables import (
     Metrics,
     cell,
+    certificate_lines,
     comparison_table,
     html_table,
+    measure_table,
     number,
+    own_measures,
     paper_table_1,
     per_turn_table,
     plain,
@@ -25,6 +31,7 @@ from multiturn.report.tables import (
 )
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+HEAVY = 300_000  # bytes of a PNG
 REQUIRED = (
     "task", "model", "data", "gallery", "sessions", "protocol", "per_turn", "before_feedback", "summary", "others",
     "harm_rate", "comparisons", "warnings", "command", "created", "versions",
@@ -37,14 +44,16 @@ def write_report(
     figures: Mapping[str, Path],
     pictures: Mapping[str, Path],
     config_yaml: str,
+    sessions: Kept | None = None,
 ) -> Path:
     """Write FOLDER/report.html: one file with its images and style inside, which asks nothing of the network.
 
     Args:
         metrics: content of metrics.json.
         figures: PNG, SVG or JPEG files under their titles.
-        pictures: of sessions, likewise.
+        pictures: which the task drew, likewise; a heavy PNG goes in as JPEG.
         config_yaml: the resolved configuration.
+        sessions: to show turn by turn, as `multiturn.report.sessions.kept_sessions` returns them.
     Raises:
         FileNotFoundError: an image is missing.
         ValueError: an image of another kind.
@@ -60,7 +69,10 @@ def write_report(
     page = environment.get_template("report.html.j2").render(
         metrics=metrics,
         headline=headline(metrics),
-        table=html_table(per_turn_table(metrics), protocol_line(metrics), "Results by turn"),
+        table=html_table(per_turn_table(metrics, measures=False), protocol_line(metrics), "Results by turn"),
+        measures=html_table(measure_table(metrics), caption="Measures of this task by turn")
+        if own_measures(metrics)
+        else "",
         protocols=html_table(protocol_table(metrics), caption="Other protocols by turn"),
         whole=html_table(session_table(metrics), caption="Whole sessions"),
         bounds=html_table(paper_table_1(metrics), caption="Bounds of tied ranks") if baselines else "",
@@ -68,8 +80,11 @@ def write_report(
         if metrics["comparisons"]
         else "",
         harm=_harm(metrics),
+        certificate=certificate_lines(metrics),
+        sessions=[] if sessions is None else session_views(sessions),
+        session_notes=[] if sessions is None else session_notes(sessions),
         figures={title: _data_uri(path) for title, path in figures.items()},
-        pictures={title: _data_uri(path) for title, path in pictures.items()},
+        pictures={title: _light_uri(path) for title, path in pictures.items()},
         protocol=_facts(metrics),
         config_yaml=config_yaml,
     )
@@ -112,7 +127,7 @@ def _facts(metrics: Metrics) -> dict[str, str]:
         "gallery": f"{gallery['size']:,} candidates, {gallery['source']}",
         "encoder": gallery["fingerprint"] or "not stated",
         "sessions": f"{metrics['sessions']:,}",
-    } | {name.replace("_", " "): plain(value) for name, value in metrics["protocol"].items()}
+    } | {name.replace("_", " "): plain(value) for name, value in metrics["protocol"].items() if value is not None}
 
 
 def _data_uri(path: Path) -> str:
@@ -122,11 +137,25 @@ def _data_uri(path: Path) -> str:
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
+def _light_uri(path: Path) -> str:
+    """A picture for the page; a heavy PNG goes in as JPEG, so that the page stays within a few MB."""
+    if path.suffix.lower() != ".png" or path.stat().st_size <= HEAVY:
+        return _data_uri(path)
+    from PIL import Image
+
+    file = BytesIO()
+    with Image.open(path) as image:
+        # Not `optimize`: Pillow then wants the whole file in a buffer, which noisy pictures overflow.
+        image.convert("RGB").save(file, format="JPEG", quality=85, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
 def report_run(folder: Path) -> Metrics:
     """Write the figures and the page of a run from the files in its folder, and return its metrics.
 
-    Reads metrics.json and config.yaml; history.json, if the run trained; and pictures/*.png, whose titles are
-    their own `Title` texts or else their names. Writes figures/ and report.html.
+    Reads metrics.json and config.yaml; history.json, if the run trained; sessions.json, or else the transcript or the
+    ranks, for the sessions shown; and pictures/*.png, whose titles are their own `Title` texts or else their names.
+    Writes figures/ and report.html.
 
     Raises:
         FileNotFoundError: the folder, metrics.json or config.yaml is missing.
@@ -145,7 +174,7 @@ def report_run(folder: Path) -> Metrics:
     history: Sequence[Mapping[str, float]] = _read_json(path) if path.is_file() else []
     pictures = {_title(picture): picture for picture in sorted((folder / "pictures").glob("*.png"))}
     figures = report_figures(metrics, history, folder / "figures")
-    write_report(folder, metrics, figures, pictures, config.read_text(encoding="utf-8"))
+    write_report(folder, metrics, figures, pictures, config.read_text(encoding="utf-8"), kept_sessions(folder))
     return metrics
 
 

@@ -119,13 +119,33 @@ def chance(metrics: Metrics) -> dict[str, float]:
     return {"percentile": 0.5, **ks, **dict.fromkeys(RANKS, (size + 1) / 2)}
 
 
-def per_turn_table(metrics: Metrics) -> Table:
+def own_measures(metrics: Metrics) -> list[str]:
+    """Names of what a task measures at each turn beside ranks."""
+    names = [name for name in metrics["per_turn"][-1] if name not in NO_COLUMN and not name.startswith(OVER_TIME)]
+    return [name for name in names if not known(name)]
+
+
+def measure_table(metrics: Metrics) -> Table:
+    """What the task measures beside ranks: the model at each turn, each other method at its last."""
+    columns = own_measures(metrics)
+    rows = [(metrics["model"], row) for row in all_turns(metrics)]
+    rows += [(titled(other), other["per_turn"][-1]) for other in metrics["others"]]
+    body = [[name, str(row["turn"]), *(cell(column, row) for column in columns)] for name, row in rows]
+    return [["Method", "Turn", *(label(name) for name in columns)], *body]
+
+
+def per_turn_table(metrics: Metrics, measures: bool = True) -> Table:
     """The model at each turn, before any reply first; then each other method at its own last turn.
 
     `Harmed` is the share of sessions whose target ranks worse than without feedback.
+
+    Args:
+        measures: whether what the task measures beside ranks has columns too; they stand in `measure_table` else.
     """
     turns = all_turns(metrics)
     columns = [name for name in turns[-1] if name not in NO_COLUMN and not name.startswith(OVER_TIME)]
+    if not measures:
+        columns = [name for name in columns if known(name)]
     harmed = [*([""] * (len(turns) - len(metrics["per_turn"]))), *(f"{100 * one:.2f}" for one in metrics["harm_rate"])]
     table = [["Method", "Turn", *(label(name) for name in columns)]]
     for row in turns:
@@ -206,15 +226,25 @@ def _counting(protocol: Mapping[str, Any]) -> str:
     )
 
 
+def certificate_lines(metrics: Metrics) -> list[str]:
+    """What is certified of the approximate index that a run used; no line if its search was exact.
+
+    `metrics["index"]["text"]` holds the lines.
+    """
+    return str(metrics["index"]["text"]).strip().splitlines() if "index" in metrics else []
+
+
 def plain(value: Any) -> str:
     """A value of a protocol as a person writes it.
 
     Example:
-        >>> plain([0.5, 0.1]), plain(False), plain("shares")
-        ('0.5, 0.1', 'no', 'shares')
+        >>> plain([0.5, 0.1]), plain(False), plain({"without a caption": 2})
+        ('0.5, 0.1', 'no', '2 without a caption')
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(part)} {name}" for name, part in value.items())
     return ", ".join(plain(part) for part in value) if isinstance(value, list) else str(value)
 
 

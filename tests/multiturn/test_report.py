@@ -7,9 +7,11 @@ from multiturn.evaluation import per_turn, summarise
 from multiturn.gallery import Gallery
 from multiturn.ranks import Ranks
 from multiturn.report.tables import (
+    certificate_lines,
     chance,
     comparison_table,
     markdown_table,
+    measure_table,
     number,
     paper_table_1,
     per_turn_table,
@@ -95,6 +97,22 @@ def test_the_share_of_harmed_sessions_stands_at_each_turn(metrics):
     column = [row[-1] for row in per_turn_table(metrics)]
     shares = [f"{100 * share:.2f}" for share in metrics["harm_rate"]]
     assert column == ["Harmed, %", "–", *shares, "–", "–"]
+
+
+def test_the_main_table_of_a_page_leaves_the_own_measures_to_their_own_table(metrics):
+    main, own = per_turn_table(metrics, measures=False), measure_table(metrics)
+    assert own[0] == ["Method", "Turn", "Loss"]
+    assert main[0] == [name for name in per_turn_table(metrics)[0] if name != "Loss"]
+    assert [row[:2] for row in own] == [row[:2] for row in main]
+    assert own[2][2].startswith(number("loss", metrics["per_turn"][0]["loss"]))
+
+
+def test_the_certificate_of_an_index_is_printed_line_by_line(metrics):
+    assert certificate_lines(metrics) == []
+    assert certificate_lines(metrics | {"index": {"text": "recall@10 0.98\n2 ms a query\n"}}) == [
+        "recall@10 0.98",
+        "2 ms a query",
+    ]
 
 
 def test_bounds_are_printed_where_the_rule_for_ties_matters(metrics):

@@ -65,7 +65,7 @@ def test_a_metric_that_nobody_has_is_an_error(metrics):
 
 def test_training_is_drawn_by_epoch_one_panel_a_value():
     panels = training_curves(HISTORY).axes
-    assert [axes.get_ylabel() for axes in panels] == ["Training loss", "Validation percentile, %"]
+    assert [axes.get_title(loc="left") for axes in panels] == ["Training loss", "Validation percentile, %"]
     assert list(panels[1].lines[0].get_ydata()) == [70.0, 80.0]
 
 
@@ -73,7 +73,12 @@ def test_the_recalls_of_training_share_a_panel():
     epoch = {"epoch": 1.0, "loss": 2.0, "R@1": 0.1, "R@10": 0.2, "reciprocal_rank": 0.1, "validation_loss": 1.0}
     panels = training_curves([epoch]).axes
     labels = ["Training loss", "Validation R@K, %", "Validation loss"]
-    assert [axes.get_ylabel() for axes in panels] == labels
+    assert [axes.get_title(loc="left") for axes in panels] == labels
+
+
+def test_one_turn_has_no_axis_of_turns(metrics):
+    (axes,) = curves({"model": metrics["per_turn"][-1:]}, "percentile").axes
+    assert list(axes.get_xticks()) == [] and axes.get_xlabel() == "Turn 5"
 
 
 def test_a_history_without_values_is_an_error():

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -108,10 +110,28 @@ def test_an_evaluation_without_others_and_measures_makes_a_page(metrics, tmp_pat
     assert "Loss" not in page
 
 
+def test_the_certificate_of_an_approximate_index_stands_on_the_page_of_a_run_that_used_one(metrics, tmp_path):
+    assert "Approximate index" not in write_report(tmp_path, metrics, {}, {}, CONFIG).read_text()
+    metrics["index"] = {"text": "recall@10 <b>0.98</b>\n2 ms a query"}
+    page = write_report(tmp_path, metrics, {}, {}, CONFIG).read_text()
+    assert "<li>recall@10 &lt;b&gt;0.98&lt;/b&gt;</li>" in page and "<li>2 ms a query</li>" in page
+
+
 def test_a_file_that_is_no_image_is_refused(metrics, tmp_path):
     with pytest.raises(ValueError, match=r"notes\.txt is no image"):
         write_report(tmp_path, metrics, {"notes": tmp_path / "notes.txt"}, {}, CONFIG)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_heavy_picture_goes_into_the_page_as_a_light_one_of_the_same_size(metrics, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 600, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    page = write_report(tmp_path, metrics, {}, {"noise": tmp_path / "noise.png"}, CONFIG).read_text()
+    (found,) = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    data = base64.b64decode(found)
+    assert len(data) < (tmp_path / "noise.png").stat().st_size
+    with Image.open(BytesIO(data)) as picture:
+        assert picture.size == (600, 400)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "config.yaml"])
