@@ -60,7 +60,8 @@ def test_the_report_has_every_turn_and_a_control_at_chance(trained: Path):
     assert metrics["model"] == "Drill-down 3 x 8, learned policy"
     assert [row["turn"] for row in metrics["per_turn"]] == list(range(1, TURNS + 1))
     assert {"R@1", "R@5", "R@10"} <= metrics["per_turn"][0].keys()
-    (control,) = metrics["others"]
+    control, single = metrics["others"]
+    assert (single["role"], single["name"]) == ("baseline", "Single state of 24")
     assert control["role"] == "control"
     assert all(row["R@5"] == pytest.approx(5 / size) for row in control["per_turn"])
     assert "drawn scenes (not photographs)" in metrics["data"]
