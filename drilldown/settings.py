@@ -130,8 +130,8 @@ class DrilldownSettings:
         joint: stage 2: the policy, and the rest with it.
         stage: 1 or 2 alone, or 0 for all that the model needs: stage 1, then stage 2 where the policy is learned.
         stage1: for stage 2 alone: output folder of stage 1, or its Hub id.
-        single_state: train one state vector of the same memory too, first, as the baseline that tells what several are
-            good for.
+        single_state: of a model with several states, train one of the same memory too, first, as the baseline that
+            tells what several are good for.
         choose: the best epoch by 'recall', R@K on the validation part, the mean over K and turns; by its 'loss'; or
             as the 'paper': by the loss in stage 1, and by recall in stage 2.
         noise: of the user in the report.
@@ -175,11 +175,6 @@ class DrilldownSettings:
                 f"regions of kind scenes are learned from drawn scenes, and data.source is {self.data.source}; set "
                 "regions.kind to encoder or precomputed"
             )
-        if self.single_state and (self.model.kind != "drill-down" or self.model.states == 1):
-            raise ValueError(
-                f"single_state compares several states with one, and the model is {self.model.kind} with "
-                f"{self.model.states}; set single_state to false"
-            )
         if not self.evaluation.recall_at:
             raise ValueError("evaluation.recall_at is empty; the paper reports R@1, R@5 and R@10: [1, 5, 10]")
 
@@ -187,6 +182,11 @@ class DrilldownSettings:
     def learned(self) -> bool:
         """Whether the model has a policy to be trained."""
         return self.model.kind == "drill-down" and self.model.policy == "learned"
+
+    @property
+    def compared(self) -> bool:
+        """Whether one state of the same memory is trained beside the model."""
+        return self.single_state and self.model.kind == "drill-down" and self.model.states > 1
 
     @property
     def of_one_state(self) -> "DrilldownSettings":

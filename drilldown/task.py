@@ -100,7 +100,7 @@ class Drilldown:
             self.images_of, settings.regions, settings.seed, self._output, self._device, resume, checkpoint
         )
 
-        self._single = self._single_state(resume, checkpoint) if settings.single_state else None
+        self._single = self._single_state(resume, checkpoint) if settings.compared else None
 
     def variant(self, settings: DrilldownSettings) -> "Drilldown":
         """The same images and regions with other settings of model, loss or training."""

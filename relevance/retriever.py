@@ -12,7 +12,7 @@ from relevance.state import RelevanceState, after, at_start
 
 # Sessions fitted together, and pairs of session and candidate scored together: enough to keep the processor busy, few
 # enough for its caches and, with some 100 numbers a pair, for 200 MB.
-_SESSIONS, _PAIRS = 64, 1 << 19
+_SESSIONS, _PAIRS = 128, 1 << 19
 _TABLE = 1 << 25  # scores in one table, 128 MB
 
 

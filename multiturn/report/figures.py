@@ -37,6 +37,7 @@ LOOKS = (
 )
 GREY = "#767676"
 CROWD = 4  # bands of more curves than this are drawn fainter
+LISTS = ("Hit@", "precision@", "average_precision", "found")
 WIDE = 10.0  # a log axis is drawn where ranks spread over more than this factor
 
 
@@ -213,6 +214,8 @@ def report_figures(metrics: Metrics, history: Sequence[Mapping[str, float]], fol
         wanted[middle] = f"Share of targets among the first {middle[2:]} by turn"
         wanted[f"Hits@{middle[2:]}"] = f"Share of targets once among the first {middle[2:]}, by turn"
     wanted |= {"loss": "Loss by turn", "matching_attributes": "Attributes shared with the target by turn"}
+    # What a page or a whole list holds, where several candidates are relevant.
+    wanted |= {name: f"{label(name)} by turn" for name in turns[-1] if name.startswith(LISTS)}
     random_ranking = chance(metrics)
     figures = {
         title: save_figure(curves(series, name, title, random_ranking.get(name)), folder / _stem(name))

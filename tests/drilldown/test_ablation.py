@@ -25,7 +25,7 @@ def test_the_models_are_those_of_figure_3_and_a_single_state_and_have_one_memory
         "R-HRE 1280",
         "R-RE 1280",
         "R-RankFusion 1280",
-        "Drill-down 1 x 1280, fixed policy",
+        "Single state of 1280",
         "Drill-down 5 x 256, fixed policy",
         "Drill-down 5 x 256, learned policy",
     ]

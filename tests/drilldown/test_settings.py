@@ -1,5 +1,7 @@
 """Claims about the settings of vg-drilldown: what contradicts itself is refused before anything is computed."""
 
+from dataclasses import replace
+
 import pytest
 
 from drilldown.model_settings import LossSettings, ModelSettings
@@ -44,3 +46,11 @@ def test_photographs_take_cells_of_a_network_or_precomputed_regions():
     grid = EncoderSettings("squeezenet", regions="grid")
     assert DrilldownSettings(data, RegionSettings("encoder", grid)).regions.encoder is grid
     assert DrilldownSettings(data, RegionSettings("precomputed", path="x")).regions.path == "x"
+
+
+def test_one_state_is_compared_with_several_alone():
+    several = DrilldownSettings(single_state=True)
+    assert several.compared and several.of_one_state.model.dim == 3 * several.model.dim
+    assert not replace(several, model=ModelSettings(states=1)).compared
+    assert not replace(several, model=ModelSettings("r-hre")).compared
+    assert not several.of_one_state.compared
