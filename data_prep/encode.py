@@ -92,7 +92,6 @@ def main(arguments: Sequence[str]) -> None:
         write_manifest(built, source, data.as_json(), chosen, command_line("data_prep.encode"))
     everyone.wait_for_everyone()
     everyone.print(f"{options.output}: {built.candidates:,} candidates, {built}; made by {encoder.fingerprint}")
-    everyone.destroy_process_group()
 
 
 def _mismatch(data: DataSettings, source: Source, settings: EncoderSettings) -> str:

@@ -1,5 +1,6 @@
 """The processes that a program was started in; what they do is elsewhere."""
 
+import atexit
 import os
 
 import torch
@@ -14,7 +15,20 @@ def launched() -> PartialState:
     """
     several = "LOCAL_RANK" in os.environ
     cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (several and not torch.accelerator.is_available())
-    return PartialState(cpu=cpu)
+    state = PartialState(cpu=cpu)
+    if several:
+        atexit.unregister(leave)
+        atexit.register(leave)
+    return state
+
+
+def leave() -> None:
+    """Leave the group of processes; a second call does nothing.
+
+    A process that ends as a member aborts now and then: the group's threads are still running when the libraries go.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def own_device() -> torch.device:
