@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.manifests import LABELS, counts, digest_of, read_labels, read_manifest
+from data_prep.manifests import LABELS, counts, read_labels, read_manifest
 from multiturn.cli import Parser, clear_errors
+from multiturn.files import digest_of_file
 
 if TYPE_CHECKING:
     from data_prep.duplicates import Looked
@@ -64,7 +65,7 @@ def within(file: GalleryFile, looked: Looked, threshold: float, most: int) -> li
     told = read_manifest(file.path.parent).get("gallery", {})
     if told.get("file") == file.path.name:
         findings.insert(
-            0, Finding("files that differ from the manifest", int(digest_of(file.path) != told["sha256"]), 1)
+            0, Finding("files that differ from the manifest", int(digest_of_file(file.path) != told["sha256"]), 1)
         )
     return findings
 

@@ -8,13 +8,13 @@ import platform
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.texts import read_csv, read_utf8
+from multiturn.files import digest_of_file
 
 if TYPE_CHECKING:
     from data_prep.sources import Source
@@ -55,7 +55,7 @@ def write_manifest(built: Built, source: Source, data: dict[str, Any], encoder: 
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
-        "gallery": {"file": built.path.name, "bytes": built.path.stat().st_size, "sha256": digest_of(built.path)},
+        "gallery": {"file": built.path.name, "bytes": built.path.stat().st_size, "sha256": digest_of_file(built.path)},
         "source": file.source,
         **counts(file),
         "left_out": _by_reason(built.left_out),
@@ -82,15 +82,6 @@ def counts(file: GalleryFile) -> dict[str, Any]:
         "dim": [*vectors.row][-1],
         "dtype": str(vectors.dtype).removeprefix("torch."),
     }
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, read in parts."""
-    found = sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 24):
-            found.update(part)
-    return found.hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from drilldown.retriever import TextRetriever, texts_of
 from drilldown.similarity import Pictures, StateTable, similarities
 from drilldown.states import States, new_cell
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.region_scoring import StateScores
 from multiturn.regions import Regions
 from multiturn.replies import Reply
@@ -46,7 +46,7 @@ class Step:
     table: StateTable
 
 
-class DrillDown(TextRetriever, PyTorchModelHubMixin):
+class DrillDown(TextRetriever, HubModel):
     """Several state vectors a session, scored on the regions of a picture.
 
     Args:

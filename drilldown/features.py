@@ -13,6 +13,7 @@ from multiturn.encoders.regions.grid import GridEncoder
 from multiturn.encoders.standardised import Scale
 from multiturn.encoders.weights import load_ours
 from multiturn.gallery import Gallery
+from multiturn.hub import local_checkpoint
 from multiturn.processes import launched
 from multiturn.regions import Regions
 
@@ -155,7 +156,8 @@ def region_encoder(
         assert isinstance(encoder, RegionEncoder)  # the settings see to it
         return encoder
     if settings.checkpoint is not None:
-        network = load_ours(SceneNetwork, str(Path(settings.checkpoint) / "encoder"), "scene network").to(device).eval()
+        encoder = local_checkpoint(settings.checkpoint) / "encoder"
+        network = load_ours(SceneNetwork, str(encoder), "scene network").to(device).eval()
     else:
         train, validation = images.train.images, images.validation.images
         network = train_scene_network(train, validation, folder, settings.training, seed, device, resume)

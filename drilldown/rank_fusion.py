@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float, Float64
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from drilldown.recurrent import the_only_slot
 from drilldown.retriever import TextRetriever, texts_of
 from drilldown.similarity import similarities
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.region_scoring import StateScores
 from multiturn.regions import Regions
 from multiturn.replies import Reply
@@ -33,7 +33,7 @@ class RanksSoFar:
     turns: int
 
 
-class RRankFusion(TextRetriever, PyTorchModelHubMixin):
+class RRankFusion(TextRetriever, HubModel):
     """R-RankFusion: scores each query alone on regions; the lower the mean rank, the higher the score.
 
     Args:

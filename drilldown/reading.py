@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,12 +11,13 @@ from drilldown.recurrent import RegionState, the_only_slot
 from drilldown.retriever import TextRetriever, texts_of
 from drilldown.similarity import similarities
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.region_scoring import StateScores
 from multiturn.regions import Regions
 from multiturn.replies import Reply
 
 
-class RRE(TextRetriever, PyTorchModelHubMixin):
+class RRE(TextRetriever, HubModel):
     """R-RE: recurrent encoder of the concatenated queries.
 
     Args:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -15,6 +14,7 @@ from drilldown.retriever import TextRetriever, texts_of
 from drilldown.similarity import similarities
 from drilldown.states import new_cell
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.region_scoring import StateScores
 from multiturn.regions import Regions
 from multiturn.replies import Reply
@@ -37,7 +37,7 @@ class RegionState:
     scores: StateScores
 
 
-class HRE(TextRetriever, PyTorchModelHubMixin):
+class HRE(TextRetriever, HubModel):
     """Hierarchical recurrent encoder: the cosine of one vector a session with one vector a picture.
 
     A picture of several regions has their mean as its vector.
@@ -99,7 +99,7 @@ class HRE(TextRetriever, PyTorchModelHubMixin):
         return [normalize(vector, dim=-1) @ pictures.T for vector in over_turns(self.cell, self.encoded(said))]
 
 
-class RHRE(TextRetriever, PyTorchModelHubMixin):
+class RHRE(TextRetriever, HubModel):
     """R-HRE: the vector of `HRE`, scored on the regions of a picture.
 
     Args:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor, nn
@@ -16,12 +15,13 @@ from drilldown.scene_cells import CELLS, LABELS, NOTHING, UNSURE, LabelledCells
 from multiturn.draws import uniform
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.weights import weights_digest
+from multiturn.hub.model import HubModel
 from multiturn.processes import launched
 from multiturn.settings import TrainingSettings
 from multiturn.training import fit, save_pretrained
 
 
-class SceneNetwork(nn.Module, PyTorchModelHubMixin):
+class SceneNetwork(nn.Module, HubModel):
     """Describes each cell of a picture: which object is there, on what, and where in the picture it is.
 
     A small fully convolutional network with a linear read-out of the labels. A cell's features are what the labels

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Bool, Float, Float64, Int8
 from torch import Tensor, nn
 
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.replies import Reply, WantedReply
 from multiturn.scoring import VectorScores, norms_of_rows
 
@@ -22,7 +22,7 @@ class SpaceState:
     norms: Float64[Tensor, " candidate"]
 
 
-class AttributeSpace(nn.Module, PyTorchModelHubMixin):
+class AttributeSpace(nn.Module, HubModel):
     """Maps frozen face features and wanted attributes into one space, where the cosine ranks faces.
 
     Args:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.replies import AttributeReply, Reply
 from multiturn.scoring import VectorScores
 
@@ -22,7 +22,7 @@ class FeedbackState:
     query: Float[Tensor, "session feature"]
 
 
-class FeedbackRetriever(nn.Module, PyTorchModelHubMixin):
+class FeedbackRetriever(nn.Module, HubModel):
     """GRU over relevance feedback on attributes.
 
     Args:

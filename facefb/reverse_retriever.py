@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from facefb.reverse_scores import ExampleScores
 from facefb.reverse_settings import Combine
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.replies import ImageReply, RelevanceReply, Reply
 from multiturn.scoring import DenseScores, VectorScores, norms_of_rows
 from multiturn.search import search
@@ -33,7 +33,7 @@ class ExampleState:
     unwanted: Int[Tensor, "session unwanted"]
 
 
-class ExampleRetriever(nn.Module, PyTorchModelHubMixin):
+class ExampleRetriever(nn.Module, HubModel):
     """Ranks faces by their L2 distance to example photos; nothing in it is trained.
 
     A face that is said not to be the person goes to the end, and only that face: whose it is, nobody said.

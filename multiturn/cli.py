@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 import yaml
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter, Namespace
 
+from multiturn.hub import HubName, local_checkpoint
 from multiturn.settings import EvaluationSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -121,18 +122,38 @@ class Parser(ArgumentParser):
 def asked_checkpoint(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Path, list[str]]:
     """The folder that --checkpoint names, and the arguments that make its configuration the default.
 
-    It must be known before the rest can be parsed. Without one both are empty; exits with status 2 if the folder
-    holds no configuration.
+    It must be known before the rest can be parsed, and after the program's own options are. A checkpoint on the Hub
+    is downloaded. Without --checkpoint both are empty; exits with status 2 if there is no such checkpoint, it has no
+    configuration, or one that sets options of the program, such as where results go.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--checkpoint")
     asked, _ = first.parse_known_args(list(arguments))
     if asked.checkpoint is None:
         return Path(), []
-    config = Path(asked.checkpoint) / "config.yaml"
+    try:
+        folder = local_checkpoint(asked.checkpoint)
+    except (ValueError, OSError) as reason:
+        parser.error(str(reason))
+    config = folder / "config.yaml"
     if not config.is_file():
-        parser.error(f"no {config}; --checkpoint is the output folder of a finished train.py")
-    return Path(asked.checkpoint), ["--config", str(config)]
+        parser.error(f"no {config}; --checkpoint is the output folder of a finished train.py, or such a one on the Hub")
+    told = yaml.safe_load(config.read_text(encoding="utf-8"))
+    if not isinstance(told, dict) or "task" not in told:
+        parser.error(f"{config} names no task; it is not the configuration of a run")
+    if own := sorted(key for key in told if f"--{key}" in parser._option_string_actions):
+        parser.error(f"{config} sets {', '.join(own)}, which is said on the command line alone; do not use it")
+    return folder, ["--config", str(config)]
+
+
+def home_of(checkpoint: str) -> Path:
+    """Where what is made of a checkpoint goes: into its folder, or, if it is on the Hub, to runs/.
+
+    Example:
+        >>> home_of("lab/faces@v2")
+        PosixPath('runs/lab--faces@v2')
+    """
+    return Path(checkpoint) if Path(checkpoint).is_dir() else Path("runs") / HubName.of(checkpoint).as_folder
 
 
 @contextmanager

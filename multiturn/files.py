@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 
@@ -73,6 +74,15 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, all or nothing."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file, read in parts, in hexadecimal digits."""
+    found = sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 24):
+            found.update(part)
+    return found.hexdigest()
 
 
 def _to_disk(path: Path) -> None:

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import get_args
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from multiturn.gallery import Gallery
+from multiturn.hub.model import HubModel
 from multiturn.replies import ImageReply, Reply
 from multiturn.scoring import Scores
 from relevance.mlp import MLP
@@ -40,7 +40,7 @@ TITLES: dict[Method, str] = {
 }
 
 
-class RelevanceModel(nn.Module, PyTorchModelHubMixin):
+class RelevanceModel(nn.Module, HubModel):
     """A method of relevance feedback on the vectors of one encoder, perhaps after a linear map.
 
     The methods learn within a session and have no weights of their own. Any of them works on any gallery without

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float, UInt8
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.towers import ImageTower, Precision
+from multiturn.hub.model import HubModel
 
 _BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
-class SEResNet(nn.Module, PyTorchModelHubMixin):
+class SEResNet(nn.Module, HubModel):
     """SE-ResNet with a feature layer below its labels.
 
     timm's ResNet with squeeze-and-excitation in each block, global average pooling, one linear map to the

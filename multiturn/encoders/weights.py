@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-Ours = TypeVar("Ours", bound=PyTorchModelHubMixin)
+from multiturn.hub import local_checkpoint
+from multiturn.hub.model import HubModel
+
+Ours = TypeVar("Ours", bound=HubModel)
 
 
 def weights_digest(weights: Mapping[str, Tensor], about: Any) -> str:
@@ -90,17 +92,20 @@ def load_ours(network: type[Ours], name: str, what: str) -> Ours:
 
     Args:
         network: its class.
-        name: of the folder, or on the Hub.
+        name: of the folder, or ORG/NAME[@REVISION] on the Hub.
         what: to call it in messages.
     Raises:
-        FileNotFoundError: the folder holds none, or there is neither such a folder nor such a name in the Hub's cache.
-        ValueError: it is another network, or its weights do not fit its configuration; shapes are named.
+        FileNotFoundError: the folder holds none, or there is neither such a folder nor such a repository.
+        ValueError: it is another network, its weights do not fit its configuration (shapes are named), or a file of
+            a repository is not the one that was pushed.
+        PermissionError, OSError: see `multiturn.hub.local_checkpoint`.
     """
-    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+    folder = local_checkpoint(name, what)
+    if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{name} holds no config.json of a {what}; name the folder that does")
     try:
-        with fitting(name, "its configuration"), found(name, what):
-            return network.from_pretrained(name)
+        with fitting(name, "its configuration"):
+            return network.from_pretrained(folder)
     except (TypeError, json.JSONDecodeError) as reason:
         raise ValueError(f"the config.json of {name} is not that of a {what} ({reason})") from reason
 

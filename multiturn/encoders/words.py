@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
 from multiturn.encoders.towers import Precision, TextTower
 from multiturn.encoders.weights import weights_digest
+from multiturn.hub.model import HubModel
 from multiturn.tokens import PAD, Vocabulary
 
 
@@ -19,7 +19,7 @@ def padded(vocabulary: Vocabulary, texts: Sequence[str]) -> tuple[Int[Tensor, "t
     return pad_sequence(numbers, batch_first=True, padding_value=PAD), torch.tensor([len(one) for one in numbers])
 
 
-class WordGRU(nn.Module, PyTorchModelHubMixin):
+class WordGRU(nn.Module, HubModel):
     """Word embedding and one GRU; a query's vector is the state after its end.
 
     The words travel with the weights, in config.json.

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 
 from multiturn.faiss_index.index import FaissIndex, ready
-from multiturn.files import atomic_files
+from multiturn.files import atomic_files, digest_of_file
 from multiturn.gallery import Gallery
 from multiturn.gallery_files import gallery_path
 from multiturn.index_settings import Effort, IndexSettings
 
 SCHEMA = 1
 INDEX, ABOUT = "index.faiss", "index.json"
-_READ_AT_ONCE = 1 << 24
 _REMEDY = "build it with python -m eval.certify"
 
 
@@ -131,12 +130,3 @@ def identity(gallery: Gallery) -> dict[str, Any]:
         "ids": ids,
         "vectors": numbers.hexdigest(),
     }
-
-
-def digest_of_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while part := file.read(_READ_AT_ONCE):
-            digest.update(part)
-    return digest.hexdigest()

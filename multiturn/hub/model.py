@@ -1,0 +1,67 @@
+"""What makes a module of ours one that is saved, loaded and pushed: huggingface_hub's mixin, without pickles."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from huggingface_hub import PyTorchModelHubMixin
+
+from multiturn.hub.fetching import local_checkpoint
+from multiturn.hub.names import HubName
+from multiturn.hub.pushing import push
+
+Model = TypeVar("Model", bound="HubModel")
+
+
+class HubModel(PyTorchModelHubMixin):
+    """A module whose constructor's arguments are its config.json, so that the file stands alone.
+
+    The class is the one that `from_pretrained` is called on, whatever a file says.
+    """
+
+    @classmethod
+    def from_pretrained(
+        cls: type[Model], pretrained_model_name_or_path: str | Path, *, revision: str | None = None, **options: Any
+    ) -> Model:
+        """Load a module from a folder or the Hub; its weights are safetensors and must all be there.
+
+        Args:
+            pretrained_model_name_or_path: a folder with config.json and model.safetensors, or ORG/NAME[@REVISION].
+            revision: on the Hub, instead of @REVISION.
+            options: arguments of the constructor, in place of those of config.json; `map_location` and `strict`.
+        Raises:
+            FileNotFoundError, PermissionError, ValueError, OSError: see `multiturn.hub.local_checkpoint`.
+        """
+        name = pretrained_model_name_or_path if revision is None else f"{pretrained_model_name_or_path}@{revision}"
+        return super().from_pretrained(local_checkpoint(name), **{"strict": True, **options})
+
+    # A repository holds what was pushed and nothing else, so that patterns of files have no use.
+    def push_to_hub(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        repo_id: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        commit_message: str = "Push a model of multiturn-retrieval",
+        private: bool | None = None,
+        branch: str | None = None,
+    ) -> str:
+        """Push config.json and model.safetensors; `python -m eval.push` pushes a whole run, with its results.
+
+        Args:
+            repo_id: ORG/NAME, or ORG/NAME@BRANCH.
+            config: see `PyTorchModelHubMixin.save_pretrained`; the constructor's arguments if not given.
+            commit_message: of the commit.
+            private: whether a new repository is seen by its owners alone; None leaves it to the owners' settings.
+            branch: to push to, instead of @BRANCH.
+        Returns:
+            address of the commit.
+        Raises:
+            ValueError: the name is none.
+            PermissionError, OSError: see `multiturn.hub.pushing.push`.
+        """
+        name = HubName.of(repo_id if branch is None else f"{repo_id}@{branch}")
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder, config=None if config is None else dict(config))
+            files = {path.name: path for path in Path(folder).iterdir()}
+            return push(files, name, "model", commit_message, private).url
