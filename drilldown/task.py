@@ -25,7 +25,7 @@ from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import Reply, TextReply
 from multiturn.scoring import DenseScores
-from multiturn.session import Retriever
+from multiturn.session import Retriever, Turn
 from multiturn.task import Exam, Role, Stage
 from multiturn.trial import Outcome, Trial
 
@@ -199,7 +199,7 @@ class Drilldown:
         """See `multiturn.task.Searchable.images`."""
         return self.images_of.test.images
 
-    def read_reply(self, text: str) -> Reply:
+    def read_reply(self, text: str, turn: Turn) -> Reply:
         """See `multiturn.task.Searchable.read_reply`: any sentence about the image."""
         if not text.strip():
             raise ValueError("nothing was said; describe something that the image shows")

@@ -16,6 +16,8 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
   python -m eval.search --checkpoint runs/celeba-attributes "Smiling, Eyeglasses, not Male"
   python -m eval.search --checkpoint runs/celeba-attributes "Smiling" "Smiling, not Young" --top 5
+  python -m eval.search --checkpoint runs/celeba-feedback "Smiling, not Male" "same: Young; differs: Bangs"
+  python -m eval.search --checkpoint runs/cub-relevance "example: 00012.png" "+1 +3 -2"
   python -m eval.search --checkpoint runs/vg-drilldown "a red ball on the left" "two small blue boxes"
   python -m eval.search --gallery runs/lfw --image photo.jpg
   python -m eval.search --gallery runs/lfw --image photo.jpg --image another.jpg --top 20
@@ -59,27 +61,19 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
     import torch
 
     from multiturn.report.sheet import write_sheet
-    from multiturn.session import Retriever, Session
-    from multiturn.task import Searchable
+    from multiturn.study.systems import prepared_system
 
-    task = settings.build(folder)
-    if not isinstance(task, Searchable):
-        parser.error(f"task {options.task} cannot be searched by text")
-    task.prepare(checkpoint=folder)
-    gallery = task.candidates()
-    retriever = task.load_retriever(str(folder))
-    assert isinstance(retriever, Retriever)
-    session = Session(retriever, gallery, torch.zeros(1, dtype=torch.long), options.top)
+    system = prepared_system(options.task, options.checkpoint or "", settings, folder)
+    session, gallery = system.session(torch.zeros(1, dtype=torch.long), options.top, "keep"), system.gallery
     pages = []
-    replies = [task.read_reply(text) for text in options.texts]
-    for number, (text, reply) in enumerate(zip(options.texts, replies, strict=True), start=1):
-        turn = session.tell(reply)
+    for number, text in enumerate(options.texts, start=1):
+        turn = session.tell(system.task.read_reply(text, session.show()))
         print(f"turn {number}: {text}")
         names, scores = page_of(turn, gallery.ids)
         print_page(names, scores)
         pages.append(_row(f"{number}: {text}", names))
     picture = options.picture or folder / "search.png"
-    write_sheet(pages, task.images(), picture, "; ".join(options.texts))
+    write_sheet(pages, system.images, picture, "; ".join(options.texts))
     print(f"picture: {picture}")
 
 

@@ -20,7 +20,7 @@ from multiturn.draws import uniform
 from multiturn.gallery import Gallery
 from multiturn.processes import own_device
 from multiturn.replies import WantedReply
-from multiturn.session import Retriever, User
+from multiturn.session import Retriever, Turn, User
 from multiturn.task import Exam, Role
 from multiturn.trial import Outcome, Trial
 
@@ -126,7 +126,7 @@ class AttributeSearch:
         """See `multiturn.task.Searchable.images`."""
         return self.features.faces.test
 
-    def read_reply(self, text: str) -> WantedReply:
+    def read_reply(self, text: str, turn: Turn) -> WantedReply:
         """See `multiturn.task.Searchable.read_reply`: attributes, as in "Smiling, not Male"."""
         return WantedReply(read_query(text, ATTRIBUTES)[None])
 

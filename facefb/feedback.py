@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
 from data_prep.attributes import ATTRIBUTES
+from facefb.comparisons import read_comparison
 from facefb.display import random_faces
 from facefb.features import attributes_of, prepared_features
 from facefb.matching import AttributeMatching
@@ -18,6 +19,7 @@ from facefb.settings import AttributeFeedbackSettings
 from facefb.users import FULL, SILENT, AttributeUser, Disclosure, matching_attributes
 from multiturn.gallery import Gallery
 from multiturn.processes import own_device
+from multiturn.replies import AttributeReply
 from multiturn.session import Turn
 from multiturn.task import Exam, Role
 from multiturn.trial import Outcome, Trial
@@ -37,7 +39,7 @@ class Targets(TorchDataset[int]):
 
 
 class AttributeFeedback:
-    """Facial image retrieval with progressive attribute feedback: implements `multiturn.task.Task`.
+    """Facial image retrieval with progressive attribute feedback: implements `multiturn.task.Task` and `Searchable`.
 
     Args:
         settings: of data, features, witness, retriever and evaluation.
@@ -135,9 +137,25 @@ class AttributeFeedback:
         session_picture(outcome, self.faces.test, pick_sessions(outcome, 6, self.settings.seed), path)
         return {"Sessions: the target, then the face shown in each turn": path}
 
+    def candidates(self) -> Gallery:
+        """See `multiturn.task.Searchable.candidates`."""
+        return self.features.gallery("test")
+
     def images(self) -> Dataset:
-        """See `multiturn.task.Pictured.images`."""
+        """See `multiturn.task.Searchable.images`."""
         return self.faces.test
+
+    def read_reply(self, text: str, turn: Turn) -> AttributeReply:
+        """See `multiturn.task.Searchable.read_reply`: how the target compares with the first shown face.
+
+        As in "same: Smiling, Young; differs: Male"; or what the target has and lacks, as in "Smiling, not Male". What
+        the shown face has is known, as it is to the simulated witness.
+        """
+        about = turn.shown[:, 0]
+        candidate = attributes_of(self.faces.test, self.candidates())[about]
+        relevance = read_comparison(text, candidate[0], ATTRIBUTES)[None].to(candidate.device)
+        said = candidate if self._disclosure.candidate else torch.zeros_like(candidate)
+        return AttributeReply(about, said, relevance)
 
     def _trial(
         self,

@@ -24,7 +24,8 @@ from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply
 from multiturn.report.tables import markdown_table
-from multiturn.task import Exam, Stage
+from multiturn.session import Turn
+from multiturn.task import Exam, Stage, example_of
 from multiturn.trial import Outcome, Trial
 
 OPEN_SET_NOTE = "In parentheses: the FPIR on the people tested, whose thresholds come from other people."
@@ -168,8 +169,10 @@ class ReverseSearch:
         """See `multiturn.task.Searchable.images`."""
         return self.people.images
 
-    def read_reply(self, text: str) -> ImageReply:
-        """See `multiturn.task.Searchable.read_reply`: the path of a photo."""
+    def read_reply(self, text: str, turn: Turn) -> ImageReply:
+        """See `multiturn.task.Searchable.read_reply`: the path of a photo, or "example: ID" for one of the gallery."""
+        if (own := example_of(text, self.candidates())) is not None:
+            return own
         assert self._embedder is not None
         (example,) = read_examples(self._embedder, [Path(text)])
         return example.reply()

@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from multiturn.gallery import Gallery
-from multiturn.replies import Reply
+from multiturn.replies import ImageReply, Reply
+from multiturn.session import Turn
 from multiturn.settings import TrainingSettings
 from multiturn.trial import Outcome, Trial
 
@@ -125,10 +126,30 @@ class Searchable(Pictured, Protocol):
         """The images to search."""
         ...
 
-    def read_reply(self, text: str) -> Reply:
+    def read_reply(self, text: str, turn: Turn) -> Reply:
         """What a line of text says, as one session's reply.
 
+        Args:
+            text: what was said.
+            turn: that it answers, of a batch of one; "the shown face" is the first that this turn shows.
         Raises:
             ValueError: it cannot be understood; the message says what can.
         """
         ...
+
+
+def example_of(text: str, examples: Gallery) -> ImageReply | None:
+    """The reply of "example: ID", an image of a gallery as the example; None of any other text.
+
+    Raises:
+        ValueError: the id is not in the gallery.
+    Example:
+        >>> import torch
+        >>> gallery = Gallery(("a.jpg", "b.jpg"), torch.eye(2), "e", "two")
+        >>> example_of("example: b.jpg", gallery).names, example_of("b.jpg", gallery)
+        (('b.jpg',), None)
+    """
+    head, _, name = text.partition(":")
+    if head.strip().lower() != "example":
+        return None
+    return ImageReply((name.strip(),), examples.vectors[examples.positions([name.strip()])])

@@ -16,7 +16,9 @@ from multiturn.encoders.catalogue import make_encoder
 from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
-from multiturn.task import Exam, Role, Stage
+from multiturn.replies import ImageReply, RelevanceReply
+from multiturn.session import Turn
+from multiturn.task import Exam, Role, Stage, example_of
 from multiturn.training import save_pretrained
 from multiturn.trial import Outcome, Trial
 from relevance.classes import ClassImages, load_classes
@@ -26,6 +28,7 @@ from relevance.methods import TITLES, RelevanceModel
 from relevance.settings import Method, RelevanceFeedbackSettings
 from relevance.training import HeadLoss, train_network
 from relevance.users import RelevanceUser
+from relevance.words import read_judgements
 
 CONTROL: Method = "no feedback"
 
@@ -44,7 +47,7 @@ class Positions(TorchDataset[int]):
 
 
 class RelevanceFeedback:
-    """Search by a degraded example and by likes and dislikes: implements `multiturn.task.Task`, `Staged`, `Pictured`.
+    """Search by a degraded example and by likes and dislikes: implements `multiturn.task.Task`, `Staged`, `Searchable`.
 
     The methods learn within a session alone. What can be trained before is a map of the frozen vectors (`head`), one
     stage; without it there is none, and train.py saves the method's name and reports.
@@ -158,9 +161,20 @@ class RelevanceFeedback:
         session_sheet(outcome, self._labels("test"), self.images(), self.settings.queries, path)
         return {TITLE: path}
 
+    def candidates(self) -> Gallery:
+        """See `multiturn.task.Searchable.candidates`."""
+        return self.gallery("test")
+
     def images(self) -> Dataset:
-        """See `multiturn.task.Pictured.images`."""
+        """See `multiturn.task.Searchable.images`."""
         return self.classes.test
+
+    def read_reply(self, text: str, turn: Turn) -> ImageReply | RelevanceReply:
+        """See `multiturn.task.Searchable.read_reply`: judgements of the page, as in "+1 +3 -2" or "like: ID".
+
+        "example: ID" gives the degraded copy of an image as the example, as the simulated user does.
+        """
+        return example_of(text, self._examples()) or read_judgements(text, turn.shown[0], self.candidates())
 
     def targets(self, part: str, count: int) -> Int[Tensor, " session"]:
         """Positions of at most `count` images, spread evenly over those of a part whose class has another image."""

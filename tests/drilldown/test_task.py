@@ -18,7 +18,7 @@ from multiturn.experiment import train_retriever
 from multiturn.gallery import Gallery
 from multiturn.regions import Regions
 from multiturn.replies import TextReply
-from multiturn.session import Session
+from multiturn.session import Retriever, Session, Turn
 from multiturn.settings import EvaluationSettings, TrainingSettings
 from multiturn.task import Searchable, Staged, Task
 from multiturn.training import save_pretrained
@@ -212,16 +212,23 @@ def test_noise_spoils_the_report_and_not_the_validation(prepared: Drilldown):
     assert "dropped captions" not in prepared.exam(retriever).protocol
 
 
+def opened(task: Drilldown) -> Turn:
+    """A session of one before anything was said."""
+    retriever = of_kind(task, "drill-down").new_retriever().eval()
+    assert isinstance(retriever, Retriever)
+    return Session(retriever, task.candidates(), torch.tensor([0]), 5).show()
+
+
 def test_a_sentence_of_unknown_words_alone_still_finds_a_page(prepared: Drilldown):
     task = of_kind(prepared, "drill-down")
     session = Session(task.new_retriever().eval(), task.candidates(), torch.tensor([0]), 5)
-    turn = session.tell(task.read_reply("qwertz xyzzy"))
+    turn = session.tell(task.read_reply("qwertz xyzzy", session.show()))
     assert torch.isfinite(turn.scores).all()
 
 
 def test_saying_nothing_is_refused(prepared: Drilldown):
     with pytest.raises(ValueError, match="nothing was said; describe"):
-        prepared.read_reply("  ")
+        prepared.read_reply("  ", opened(prepared))
 
 
 def test_a_gallery_of_another_width_or_encoder_is_refused(prepared: Drilldown):

@@ -23,6 +23,7 @@ from facefb.settings import FeatureSettings
 from multiturn.contracts import check_retriever, check_user
 from multiturn.encoders.catalogue import EncoderSettings
 from multiturn.experiment import train_retriever
+from multiturn.session import Session
 from multiturn.settings import EvaluationSettings
 from multiturn.task import Searchable, Staged, Task
 from multiturn.training import save_pretrained
@@ -128,9 +129,13 @@ def test_named_people_are_pictured_by_their_first_photo(tmp_path: Path):
 def test_a_photo_is_what_a_line_of_text_names(tmp_path: Path):
     task = ReverseSearch(lfw(tmp_path), tmp_path / "run")
     task.prepare()
-    reply = task.read_reply(str(tmp_path / "lfw" / "Bo" / "Bo_0005.jpg"))
+    turn = Session(task.new_retriever(), task.candidates(), torch.tensor([0])).show()
+    reply = task.read_reply(str(tmp_path / "lfw" / "Bo" / "Bo_0005.jpg"), turn)
     own = task.candidates().vectors[task.candidates().positions(["Bo/Bo_0005.jpg"])]
     assert torch.allclose(reply.vectors, own, atol=1e-5)
+    assert torch.equal(task.read_reply("example: Bo/Bo_0005.jpg", turn).vectors, own)
+    with pytest.raises(ValueError, match=r"'\.\./Bo\.jpg' is not in the gallery of 9"):
+        task.read_reply("example: ../Bo.jpg", turn)
 
 
 def test_people_with_one_photo_each_cannot_be_found(tmp_path: Path):

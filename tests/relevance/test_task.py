@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from multiturn.session import Session
 from multiturn.settings import EvaluationSettings, TrainingSettings
-from multiturn.task import Pictured, Staged, Task
+from multiturn.task import Pictured, Searchable, Staged, Task
 from multiturn.trial import run
 from relevance.classes import load_classes
 from relevance.settings import ClassSettings, FeatureSettings, HeadSettings, QuerySettings, RelevanceFeedbackSettings
@@ -159,3 +160,15 @@ def test_images_that_stay_in_the_pool_are_refused():
 def test_impossible_queries_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         replace(QuerySettings(), **wrong)
+
+
+@pytest.mark.slow
+def test_a_person_searches_by_an_example_and_by_places_of_the_page(prepared):
+    assert isinstance(prepared, Searchable)
+    gallery = prepared.candidates()
+    session = Session(prepared.new_retriever(), gallery, torch.tensor([0]), 3)
+    example = prepared.read_reply(f"example: {gallery.ids[4]}", session.show())
+    assert torch.equal(example.vectors[0], prepared._examples().vectors[4])
+    turn = session.tell(example)
+    judged = prepared.read_reply("+1 -2", turn)
+    assert judged.judged.tolist() == [turn.shown[0, :2].tolist()] and judged.liked.tolist() == [[1, -1]]
