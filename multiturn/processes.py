@@ -2,10 +2,13 @@
 
 import atexit
 import os
+import time
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
+
+PAUSE = 0.25  # seconds; the threads need some milliseconds, more on a busy machine
 
 
 def launched() -> PartialState:
@@ -25,10 +28,12 @@ def launched() -> PartialState:
 def leave() -> None:
     """Leave the group of processes; a second call does nothing.
 
-    A process that ends as a member aborts now and then: the group's threads are still running when the libraries go.
+    Gloo's threads release the last gradients that they carried after the program has gone on, and need the interpreter
+    for it. One that finds the interpreter gone aborts the process, so it is given time while there is one.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        time.sleep(PAUSE)
 
 
 def own_device() -> torch.device:
