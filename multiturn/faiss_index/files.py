@@ -16,6 +16,7 @@ from multiturn.index_settings import Effort, IndexSettings
 
 SCHEMA = 1
 INDEX, ABOUT = "index.faiss", "index.json"
+_READ_AT_ONCE = 1 << 24
 _REMEDY = "build it with python -m eval.certify"
 
 
