@@ -130,23 +130,12 @@ def _one(
     gallery: "Gallery", factory: str, by: str, effort: Effort, options: Namespace, fresh: bool
 ) -> "tuple[FaissIndex, Path]":
     """Load an index and set it to an effort; build it first if it is not there, or is of something else."""
-    from multiturn.faiss_index import build_index, chosen, index_folder, load_index, save_index
+    from multiturn.faiss_index import chosen, index_folder, opened_index
 
     similarity = options.similarity or ("l2" if by == "vectors" else "cosine")
     settings = IndexSettings(factory, similarity, by, options.training_vectors, options.seed, effort)  # type: ignore[arg-type]
-    settings = chosen(gallery, settings)
-    folder = index_folder(options.gallery, settings)
-    if not fresh:
-        try:
-            index = load_index(folder, gallery, effort)
-            if index.settings == settings:
-                return index, folder
-            reason = f"the index in {folder} was built with other settings"
-        except (FileNotFoundError, ValueError) as refused:
-            reason = str(refused).partition(";")[0]
-        print(f"building {settings.name}: {reason}", file=sys.stderr)
-    save_index(build_index(gallery, settings), folder)
-    return load_index(folder, gallery, effort), folder
+    folder = index_folder(options.gallery, chosen(gallery, settings))
+    return opened_index(folder, gallery, settings, fresh), folder
 
 
 if __name__ == "__main__":

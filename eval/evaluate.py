@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from multiturn.cli import Parser, asked_checkpoint, clear_errors
+from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors
 from multiturn.settings import EvaluationSettings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -12,6 +12,7 @@ EXAMPLES = """examples:
   python -m eval.evaluate --checkpoint runs/demo
   python -m eval.evaluate --checkpoint runs/demo --evaluation.seen drop_from_rank --output_dir runs/demo-seen
   python -m eval.evaluate --checkpoint runs/demo --witness.nested true
+  python -m eval.evaluate --checkpoint runs/demo --index usual --output_dir runs/demo-index
   python -m eval.evaluate --ranks theirs.csv --gallery_size 9896 --name theirs --output_dir runs/theirs
   python -m eval.evaluate --scores theirs.run --qrels theirs.qrels --gallery ids.txt --output_dir runs/theirs
 """
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
     parser.add_argument("--output_dir", type=Path, help="where results go; CHECKPOINT/evaluation if not given")
     parser.add_argument("--run_depth", type=int, default=10, help="candidates a turn in run.trec; 0 writes no run file")
+    parser.add_argument("--index", default="", help=INDEX_HELP)
     parser.add_argument(
         "--ranks", type=Path, help="ranks of another system; `--ranks FILE --help` tells what goes with it"
     )
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str]) -> None:
     start_output(output, resolved, resume=False)
     task = settings.build(output)
     task.prepare(checkpoint=folder)
-    report(task, task.load_retriever(str(folder)), settings.evaluation, output, options.task, options.run_depth)
+    retriever, kept = task.load_retriever(str(folder)), folder / "indexes"
+    report(task, retriever, settings.evaluation, output, options.task, options.run_depth, options.index, kept)
 
 
 def of_files(arguments: Sequence[str]) -> None:

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiturn.cli import Parser, asked_checkpoint, clear_errors
+from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors
 
 if TYPE_CHECKING:
     from facefb.reverse_query import Example, SearchedGallery
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   python -m eval.search --checkpoint runs/celeba-feedback "Smiling, not Male" "same: Young; differs: Bangs"
   python -m eval.search --checkpoint runs/cub-relevance "example: 00012.png" "+1 +3 -2"
   python -m eval.search --checkpoint runs/vg-drilldown "a red ball on the left" "two small blue boxes"
+  python -m eval.search --checkpoint runs/celeba-attributes --index HNSW32 "Smiling, not Male"
   python -m eval.search --gallery runs/lfw --image photo.jpg
   python -m eval.search --gallery runs/lfw --image photo.jpg --image another.jpg --top 20
 """
@@ -49,6 +51,7 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
     parser.add_argument("texts", nargs="*", help="what is said, one text a turn; for lfw-reverse, paths of photos")
     parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
     parser.add_argument("--top", type=int, default=10, help="candidates a page")
+    parser.add_argument("--index", default="", help=INDEX_HELP)
     parser.add_argument("--picture", type=Path, help="PNG file of the pages; CHECKPOINT/search.png if not given")
     parser.add_argument(
         "--gallery", type=Path, help="search this gallery by --image; `--gallery DIR --help` tells more"
@@ -64,6 +67,13 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
     from multiturn.study.systems import prepared_system
 
     system = prepared_system(options.task, options.checkpoint or "", settings, folder)
+    if options.index:
+        from multiturn.certificates import certificate_line
+        from multiturn.experiment import index_for
+
+        certified = index_for(system.retriever, system.gallery, options.index, folder / "indexes")
+        system = replace(system, index=certified.index)
+        print(certificate_line(certified.certificate))
     session, gallery = system.session(torch.zeros(1, dtype=torch.long), options.top, "keep"), system.gallery
     pages = []
     for number, text in enumerate(options.texts, start=1):

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from multiturn.task import Task
 
 SETTINGS_CLASS = "settings_class"
+INDEX_HELP = (
+    "take the pages from an approximate index, by faiss's name of it (HNSW32, ...) or 'usual'; it is kept with its "
+    "certificate in CHECKPOINT/indexes, and ranks stay exact"
+)
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,16 +14,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from multiturn.certificates import CertifiedIndex, certificate_line, certified_index
 from multiturn.cli import TaskSettings
 from multiturn.evaluation import metric_names, summarise
 from multiturn.files import write_text
+from multiturn.gallery import Gallery
 from multiturn.metrics import metric_named
 from multiturn.processes import launched
 from multiturn.report.page import report_run
 from multiturn.report.protocol_tables import protocol_table, session_table
 from multiturn.report.sessions import keep_sessions
-from multiturn.report.tables import comparison_table, markdown_table, per_turn_table, protocol_line
+from multiturn.report.tables import certificate_lines, comparison_table, markdown_table, per_turn_table, protocol_line
 from multiturn.results import results_of
+from multiturn.session import Retriever
 from multiturn.settings import EvaluationSettings
 from multiturn.task import Exam, Pictured, Stage, Staged, Task
 from multiturn.training import fit, save_pretrained
@@ -97,6 +100,8 @@ def report(
     output: Path,
     name: str,
     run_depth: int = 0,
+    index: str = "",
+    indexes: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate a retriever beside its control and baselines, and write all that people read of it.
 
@@ -107,17 +112,30 @@ def report(
     Args:
         name: of the task.
         run_depth: candidates listed a session and turn in run.trec, beside qrels.trec; 0 writes neither.
+        index: faiss's name of the approximate index that proposes the model's pages, as
+            `multiturn.certificates.certified_index` takes it; exact search if empty. Ranks are exact in either case.
+        indexes: folder that keeps it; one in `output` if not given.
+    Raises:
+        ValueError: an index that faiss does not know, or a retriever whose scores have no vectors.
     Returns:
         what metrics.json holds.
     """
     if not launched().is_main_process:
         return {}
     exam = task.exam(retriever)
+    own, certified = exam.model, None
+    if index:
+        certified = index_for(own.retriever, own.gallery, index, indexes or output / "indexes")
+        told = {"pages proposed by": certified.certificate.name}
+        own = replace(own, index=certified.index, header={**own.header, **told})
+        exam = replace(exam, model=own, protocol={**exam.protocol, **told})
     recording = recorded(exam.model, output, run_depth) if run_depth else nullcontext(exam.model)
     with recording as trial:
         model = replace(run(trial, settings.batch_size, output / "transcript.jsonl"), trial=exam.model)
     others = [(role, run(trial, settings.batch_size)) for role, trial in exam.others]
     metrics = summary(exam, model, others, settings, task.primary)
+    if certified is not None:
+        metrics["index"] = {"text": certificate_line(certified.certificate), **asdict(certified.certificate)}
     control = next((results_of(outcome) for role, outcome in others if role == "control"), None)
     keep_sessions(output, results_of(model), control, task.images() if isinstance(task, Pictured) else None)
     task.pictures(model, output / "pictures")
@@ -126,6 +144,13 @@ def report(
     if (weights := output / "model.safetensors").is_file():
         print(f"checkpoint: {weights}")
     return metrics
+
+
+@torch.no_grad()
+def index_for(retriever: Retriever, gallery: Gallery, factory: str, folder: Path) -> CertifiedIndex:
+    """The approximate index of what a retriever scores; see `multiturn.certificates.certified_index`."""
+    scores = retriever.score(retriever.start(1, gallery), gallery)
+    return certified_index(scores, gallery, factory, folder)
 
 
 def publish(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, Any]:
@@ -152,7 +177,7 @@ def publish(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, An
         *([comparison_table(whole)] * bool(whole["comparisons"])),
     ):
         print(f"\n{markdown_table(table)}")
-    for line in whole["warnings"]:
+    for line in (*certificate_lines(whole), *whole["warnings"]):
         print(line)
     return whole
 

@@ -106,7 +106,8 @@ class VectorScores:
         lengths = norms_of_rows(queries)
         longest = float(norms.max())
         _check_lengths(lengths, norms, similarity)
-        self.queries, self.vectors, self.norms, self.similarity = queries, vectors, norms, similarity
+        self.queries, self.vectors, self.norms = queries, vectors, norms
+        self.similarity: Similarity = similarity
         self.lengths = lengths
         self.shape: tuple[int, int] = (queries.shape[0], vectors.shape[0])
         self.device = vectors.device

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from multiturn.files import atomic_file
 from multiturn.gallery import Gallery
+from multiturn.index import Index
 from multiturn.ranks import Ranks, join
 from multiturn.session import Retriever, Seen, Session, Turn, User, play
 from multiturn.transcript import TranscriptWriter
@@ -37,6 +38,7 @@ class Trial:
         ranks: what is ranked in place of the targets, such as another image of their class: given a turn and the
             targets. None ranks the targets themselves.
         measures: more values of each session and turn, beside ranks: given a turn and the targets.
+        index: proposes the candidates of the pages, as in `multiturn.session.Session`; ranks stay exact.
         header: what a transcript's header says beside the above, such as the names of attributes.
     """
 
@@ -51,6 +53,7 @@ class Trial:
     opening: Int[Tensor, "session opening"] | None = None
     ranks: RanksOf | None = None
     measures: Measures | None = None
+    index: Index | None = None
     header: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -117,7 +120,7 @@ def _run(trial: Trial, batch_size: int, writer: TranscriptWriter | None, show_pr
             opening = None if trial.opening is None else trial.opening[row]
             watched = target if trial.ranks is None else None
             session = Session(
-                trial.retriever, trial.gallery, target, trial.page_size, None, trial.seen, opening, watched
+                trial.retriever, trial.gallery, target, trial.page_size, None, trial.seen, opening, watched, trial.index
             )
             names = [trial.gallery.ids[position] for position in target.tolist()]
             turns, measured = [], []

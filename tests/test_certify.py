@@ -14,6 +14,7 @@ import torch
 
 from multiturn.certificates import (
     certificate_line,
+    certified_index,
     given,
     held_out,
     measure,
@@ -24,9 +25,11 @@ from multiturn.certificates import (
 )
 from multiturn.faiss_index import build_index, load_index, save_index
 from multiturn.gallery import Gallery
-from multiturn.index import ExactIndex, Together
+from multiturn.index import ExactIndex, Together, search_proposed
 from multiturn.index_settings import Effort, IndexSettings
+from multiturn.region_scoring import RegionFormula, RegionVectors, StateScores
 from multiturn.report.certificates import certificates_table, recall_against_time, table_note
+from multiturn.scoring import DenseScores
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATOR = torch.Generator().manual_seed(7)
@@ -159,6 +162,33 @@ def test_a_damaged_file_of_certificates_is_refused(tmp_path: Path):
         (tmp_path / "certificate.json").write_text(text)
         with pytest.raises(ValueError, match=f"{said}.*delete it and run"):
             read_certificate(index, tmp_path)
+
+
+def test_an_index_is_built_and_measured_once_and_again_when_the_vectors_change(tmp_path: Path, capsys):
+    def opened(gallery: Gallery):
+        return certified_index(ExactIndex(gallery).scores(torch.zeros(1, DIM)), gallery, "usual", tmp_path, 20)
+
+    first, second = opened(GALLERY), opened(GALLERY)
+    assert capsys.readouterr().err.count("building") == 1
+    assert second.certificate == first.certificate and first.certificate.queries == 20
+    moved = opened(replace(GALLERY, vectors=GALLERY.vectors + 1))
+    assert "built of another gallery" in capsys.readouterr().err
+    assert moved.certificate.indexes[0].digest != first.certificate.indexes[0].digest
+
+
+def test_regions_get_an_index_of_pooled_vectors_and_one_of_regions(tmp_path: Path):
+    regions = RegionVectors(REGIONS.vectors, MASK)
+    scores = StateScores.start(1, 2, regions, RegionFormula())
+    found = certified_index(scores, REGIONS, "Flat", tmp_path, 10)
+    assert [one.by for one in found.certificate.indexes] == ["pooled", "regions"]
+    assert "2 regions of one candidate" in found.certificate.asked
+    page = search_proposed(scores.after(torch.tensor([0]), torch.ones(1, DIM)), found.index, 5)
+    assert page.found.positions.shape == (1, 5) and not bool(page.short)
+
+
+def test_a_retriever_without_vectors_is_told_to_leave_the_index_out(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"DenseScores has no query vectors .* leave the index out"):
+        certified_index(DenseScores(torch.zeros(1, ROWS)), GALLERY, "Flat", tmp_path)
 
 
 def test_an_exact_index_has_no_certificate(tmp_path: Path):

@@ -136,6 +136,21 @@ def test_evaluating_a_checkpoint_leaves_a_run_file_of_every_session_and_turn(eva
 
 
 @pytest.mark.slow
+def test_pages_of_an_index_are_certified_in_the_report_and_a_whole_index_changes_no_number(
+    trained: Path, tmp_path: Path
+):
+    output = tmp_path / "indexed"
+    asked = ("--checkpoint", str(trained), "--output_dir", str(output), "--index", "Flat", "--run_depth", "0")
+    done = program("-m", "eval.evaluate", *asked)
+    exact, indexed = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, output))
+    assert [row["R@10"] for row in indexed["per_turn"]] == [row["R@10"] for row in exact["per_turn"]]
+    assert indexed["protocol"]["pages proposed by"] == "Flat"
+    line = "Pages were proposed by an approximate index, Flat"
+    assert line in done.stdout and line in (output / "report.html").read_text()
+    assert (trained / "indexes" / "Flat.l2" / "certificate.json").is_file()
+
+
+@pytest.mark.slow
 def test_evaluating_a_checkpoint_again_gives_the_same_numbers(trained: Path, evaluated: Path):
     first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, evaluated))
     assert first["per_turn"] == again["per_turn"]

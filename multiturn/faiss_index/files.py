@@ -1,6 +1,7 @@
 """Files of an index beside its gallery: what faiss writes, and of which gallery and how it was made."""
 
 import json
+import sys
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 
-from multiturn.faiss_index.index import FaissIndex, ready
+from multiturn.faiss_index.index import FaissIndex, build_index, chosen, ready
 from multiturn.files import atomic_files, digest_of_file
 from multiturn.gallery import Gallery
 from multiturn.gallery_files import gallery_path
@@ -89,6 +90,35 @@ def load_index(folder: Path, gallery: Gallery, effort: Effort | None = None) -> 
     if effort is not None:
         settings = replace(settings, effort=effort)
     return ready(gallery, settings, faiss.read_index(str(folder / INDEX)), about["build_seconds"])
+
+
+def opened_index(folder: Path, gallery: Gallery, settings: IndexSettings, fresh: bool = False) -> FaissIndex:
+    """Read an index and set it to the settings' effort; build and save it first if it is not there.
+
+    It is built again, and the reason printed, where the one in the folder is damaged, of another gallery, or was built
+    with other settings.
+
+    Args:
+        folder: of the index.
+        gallery: that is indexed.
+        settings: how it is built and asked.
+        fresh: build it again whatever is there.
+    Raises:
+        ValueError: settings that do not fit the gallery.
+        OSError: the folder cannot be written.
+    """
+    settings = chosen(gallery, settings)
+    if not fresh:
+        try:
+            index = load_index(folder, gallery, settings.effort)
+            if index.settings == settings:
+                return index
+            reason = f"the index in {folder} was built with other settings"
+        except (FileNotFoundError, ValueError) as refused:
+            reason = str(refused).partition(";")[0]
+        print(f"building {settings.name}: {reason}", file=sys.stderr)
+    save_index(build_index(gallery, settings), folder)
+    return load_index(folder, gallery, settings.effort)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from multiturn.cli import Parser, TaskSettings, asked_checkpoint
 from multiturn.gallery import Gallery
+from multiturn.index import Index
 from multiturn.session import Retriever, Seen, Session
 from multiturn.task import Searchable
 
@@ -24,6 +25,7 @@ class System:
         task: tells what a line of text means, and has the images.
         retriever: trained.
         gallery: its candidates.
+        index: proposes the pages of its sessions; exact search if None.
     """
 
     name: str
@@ -31,6 +33,7 @@ class System:
     task: Searchable
     retriever: Retriever
     gallery: Gallery
+    index: Index | None = None
 
     def session(
         self,
@@ -41,7 +44,7 @@ class System:
         watched: Int[Tensor, " session"] | None = None,
     ) -> Session:
         """A batch of sessions with this system; see `multiturn.session.Session` for the arguments."""
-        return Session(self.retriever, self.gallery, sessions, page_size, None, seen, opening, watched)
+        return Session(self.retriever, self.gallery, sessions, page_size, None, seen, opening, watched, self.index)
 
     @property
     def images(self) -> Any:

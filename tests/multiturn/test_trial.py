@@ -8,10 +8,11 @@ import torch
 
 from multiturn.evaluation import difference, harm_rate, per_turn, tie_warnings
 from multiturn.gallery import Gallery
+from multiturn.index import ExactIndex
 from multiturn.ranks import Ranks
 from multiturn.replies import RelevanceReply
 from multiturn.results import Results, results_of
-from multiturn.scoring import DenseScores
+from multiturn.scoring import DenseScores, VectorScores
 from multiturn.settings import EvaluationSettings
 from multiturn.transcript import read_transcript
 from multiturn.trial import Outcome, Trial, run
@@ -51,6 +52,29 @@ def norm_of_shown(turn, target):
 
 
 TRIAL = Trial("sums", Sums(), GALLERY, Nods(), torch.arange(10), 3, 2, measures=norm_of_shown)
+
+
+class Query(Sums):
+    """Sums, by vectors that an index can look for."""
+
+    def score(self, state, gallery):
+        return VectorScores(state, gallery.vectors, gallery.norms, "dot")
+
+
+def test_an_index_changes_pages_and_never_how_a_rank_is_found():
+    exact = run(replace(TRIAL, retriever=Query()), 4, show_progress=False)
+    near = replace(TRIAL, retriever=Query(), index=ExactIndex(GALLERY, "dot"))
+    found = run(near, 4, show_progress=False)
+    assert torch.equal(found.shown, exact.shown) and torch.equal(found.ranks.worst, exact.ranks.worst)
+
+    class Poor(ExactIndex):
+        def propose(self, queries, k):
+            return torch.arange(k).expand(len(queries), k)
+
+    shown = run(replace(near, index=Poor(GALLERY, "dot"), user=Silent()), 4, show_progress=False)
+    control = run(replace(TRIAL, retriever=Query(), user=Silent()), 4, show_progress=False)
+    assert set(shown.shown.flatten().tolist()) == {0, 1}
+    assert torch.equal(shown.ranks.best, control.ranks.best)
 
 
 def results(best: list[list[int]], worst: list[list[int]] | None = None, candidates: int = 30) -> Results:
