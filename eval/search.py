@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
   python -m eval.search --checkpoint runs/celeba-attributes "Smiling, Eyeglasses, not Male"
-  python -m eval.search --checkpoint runs/celeba-attributes "Smiling" "Smiling, not Young" --top 5
+  python -m eval.search --checkpoint runs/celeba-attributes "Smiling" "also not Young" "forget Smiling" --top 5
+  python -m eval.search --checkpoint runs/lfw-reverse photo.jpg another.jpg "not: Ann_Lee/Ann_Lee_0001.jpg"
   python -m eval.search --checkpoint runs/celeba-feedback "Smiling, not Male" "same: Young; differs: Bangs"
   python -m eval.search --checkpoint runs/cub-relevance "example: 00012.png" "+1 +3 -2"
   python -m eval.search --checkpoint runs/vg-drilldown "a red ball on the left" "two small blue boxes"
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
 def of_checkpoint(arguments: Sequence[str]) -> None:
     """Tell a retriever each text in turn, print the best candidates after each, and draw them."""
     parser = Parser(prog="python -m eval.search", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("texts", nargs="*", help="what is said, one text a turn; for lfw-reverse, paths of photos")
+    parser.add_argument("texts", nargs="*", help="what is said, one text a turn")
     parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
     parser.add_argument("--top", type=int, default=10, help="candidates a page")
     parser.add_argument("--index", default="", help=INDEX_HELP)

@@ -13,6 +13,7 @@ from multiturn.ranked_lists import average_precision, in_ranked_order, precision
 from multiturn.replies import WantedReply
 from multiturn.session import Retriever, Turn
 
+CHANGES = ("also ", "forget ")  # begin the parts of a line that change the query before
 K = 10  # of P@K and R@K; papers/face-attribute-retrieval.txt, "Quantitative results"
 
 
@@ -99,34 +100,64 @@ def list_measures(
     }
 
 
-def read_query(text: str, attributes: Sequence[str]) -> Int8[Tensor, " attribute"]:
+def read_query(
+    text: str, attributes: Sequence[str], before: Int8[Tensor, " attribute"] | None = None
+) -> Int8[Tensor, " attribute"]:
     """Read a query such as "Smiling, Eyeglasses, not Male"; capitals and underscores do not matter.
 
+    Where every part begins with "also" or "forget", the line changes the query before: "also not Male" adds or negates,
+    "forget Smiling" withdraws.
+
+    Args:
+        attributes: their names.
+        before: what was wanted a turn before; None where nothing was asked yet.
     Raises:
-        ValueError: no attribute, an unknown one (the nearest is suggested), or one both wanted and not.
+        ValueError: no attribute, an unknown one (the nearest is suggested), one of which a line says two things, a
+            change of nothing, or a line that is half a change.
     Example:
-        >>> read_query("smiling, not male", ["Male", "Smiling", "Young"]).tolist()
+        >>> query = read_query("smiling, not male", ["Male", "Smiling", "Young"])
+        >>> query.tolist()
         [-1, 1, 0]
+        >>> read_query("also male, forget smiling", ["Male", "Smiling", "Young"], query).tolist()
+        [1, 0, 0]
     """
-    wanted = torch.zeros(len(attributes), dtype=torch.int8)
-    places = {_plain(name): place for place, name in enumerate(attributes)}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        plain = _plain(part)
-        sign = 1
-        for word in ("not ", "no ", "without "):
-            if plain not in places and plain.startswith(word):
-                plain, sign = plain.removeprefix(word), -1
-        if plain not in places:
-            close = difflib.get_close_matches(plain, places, n=1, cutoff=0.5)
-            hint = f"; did you mean {attributes[places[close[0]]]}?" if close else f"; known: {', '.join(attributes)}"
-            raise ValueError(f"there is no attribute {part!r}{hint}")
-        place = places[plain]
-        if int(wanted[place]) == -sign:
-            raise ValueError(f"the query both wants {attributes[place]} and does not; leave one out")
-        wanted[place] = sign
-    if not bool(wanted.any()):
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
         raise ValueError(f"the query {text!r} names no attribute; write some of {', '.join(attributes)}")
+    changes = [part for part in parts if _plain(part).startswith(CHANGES)]
+    if changes and len(changes) < len(parts):
+        raise ValueError(
+            f"{text!r} is half a new query and half a change; begin every part with also or forget, or none"
+        )
+    if changes and before is None:
+        raise ValueError(f"{changes[0]!r} changes a query, but none was asked before; begin with one, such as Smiling")
+    wanted = torch.zeros(len(attributes), dtype=torch.int8) if before is None or not changes else before.clone()
+    heard: dict[int, int] = {}
+    for part in parts:
+        place, sign = _read_part(part, attributes)
+        if heard.setdefault(place, sign) != sign:
+            raise ValueError(f"the query says two things of {attributes[place]}; leave one out")
+        if sign == 0 and int(wanted[place]) == 0:
+            raise ValueError(f"there is nothing to forget: the query does not speak of {attributes[place]}")
+        wanted[place] = sign
     return wanted
+
+
+def _read_part(part: str, attributes: Sequence[str]) -> tuple[int, int]:
+    """Place of the attribute that a part of a query names, and whether it is wanted (1), not (-1) or withdrawn (0)."""
+    places = {_plain(name): place for place, name in enumerate(attributes)}
+    plain, sign, forgotten = _plain(part), 1, False
+    for word in CHANGES:
+        if plain.startswith(word):
+            plain, forgotten = plain.removeprefix(word), word == CHANGES[1]
+    for word in ("not ", "no ", "without "):
+        if plain not in places and plain.startswith(word):
+            plain, sign = plain.removeprefix(word), -1
+    if plain not in places:
+        close = difflib.get_close_matches(plain, places, n=1, cutoff=0.5)
+        hint = f"; did you mean {attributes[places[close[0]]]}?" if close else f"; known: {', '.join(attributes)}"
+        raise ValueError(f"there is no attribute {part!r}{hint}")
+    return places[plain], 0 if forgotten else sign
 
 
 def _plain(name: str) -> str:

@@ -127,8 +127,9 @@ class AttributeSearch:
         return self.features.faces.test
 
     def read_reply(self, text: str, turn: Turn) -> WantedReply:
-        """See `multiturn.task.Searchable.read_reply`: attributes, as in "Smiling, not Male"."""
-        return WantedReply(read_query(text, ATTRIBUTES)[None])
+        """See `multiturn.task.Searchable.read_reply`: attributes, as in "Smiling, not Male" or then "also Young"."""
+        before = turn.reply.wanted[0] if isinstance(turn.reply, WantedReply) else None
+        return WantedReply(read_query(text, ATTRIBUTES, before)[None])
 
     def _trial(self, name: str, retriever: Retriever, gallery: Gallery, part: str, user: User | None = None) -> Trial:
         """A trial with random faces of a gallery as targets, the same whoever is tried."""

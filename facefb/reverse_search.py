@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
 from datasets import Dataset
 from torch import nn
 
@@ -22,12 +23,13 @@ from multiturn.encoders.regions import RegionEncoder
 from multiturn.files import write_text
 from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
-from multiturn.replies import ImageReply
+from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.report.tables import markdown_table
 from multiturn.session import Turn
 from multiturn.task import Exam, Stage, example_of
 from multiturn.trial import Outcome, Trial
 
+NOT = "not:"
 OPEN_SET_NOTE = "In parentheses: the FPIR on the people tested, whose thresholds come from other people."
 NETWORKS = {"identities": "network trained to tell people apart", "attributes": "network trained to read attributes"}
 SELF_HIT = {
@@ -169,8 +171,14 @@ class ReverseSearch:
         """See `multiturn.task.Searchable.images`."""
         return self.people.images
 
-    def read_reply(self, text: str, turn: Turn) -> ImageReply:
-        """See `multiturn.task.Searchable.read_reply`: the path of a photo, or "example: ID" for one of the gallery."""
+    def read_reply(self, text: str, turn: Turn) -> ImageReply | RelevanceReply:
+        """See `multiturn.task.Searchable.read_reply`: the path of a photo, or words about faces of the gallery.
+
+        "example: ID" gives one of them as an example, "not: ID, ID" says which are somebody else.
+        """
+        if text.startswith(NOT):
+            others = self.candidates().positions([name.strip() for name in text.removeprefix(NOT).split(",")])
+            return RelevanceReply(others[None], -torch.ones_like(others[None], dtype=torch.int8))
         if (own := example_of(text, self.candidates())) is not None:
             return own
         assert self._embedder is not None

@@ -140,13 +140,37 @@ def test_a_query_is_read_whatever_its_capitals_and_underscores():
     assert read_query("Smiling,no Male, Wearing_Hat,", NAMES).tolist() == expected
 
 
+def test_a_line_can_add_negate_and_withdraw_what_was_wanted_before():
+    query = read_query("Male, Smiling", NAMES)
+    assert read_query("also not Male, also Young", NAMES, query).tolist() == [-1, 1, 1, 0, 0, 0]
+    assert read_query("Forget smiling", NAMES, query).tolist() == [1, 0, 0, 0, 0, 0]
+    assert read_query("Young", NAMES, query).tolist() == [0, 0, 1, 0, 0, 0]
+    assert query.tolist() == [1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "message"),
+    [
+        ("also Young", None, "'also Young' changes a query, but none was asked before"),
+        ("also Young, Bald", [1, 0, 0, 0, 0, 0], "half a new query and half a change"),
+        ("forget Young", [1, 0, 0, 0, 0, 0], "nothing to forget: the query does not speak of Young"),
+        ("also Young, forget Young", [1, 0, 0, 0, 0, 0], "says two things of Young"),
+        ("forget Mole", [1, 0, 0, 0, 0, 0], "no attribute 'forget Mole'; did you mean Male"),
+    ],
+)
+def test_a_change_that_cannot_be_made_says_why(text, before, message):
+    wanted = None if before is None else torch.tensor(before, dtype=torch.int8)
+    with pytest.raises(ValueError, match=message):
+        read_query(text, NAMES, wanted)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("Smilling", "no attribute 'Smilling'; did you mean Smiling"),
         ("not eye glasses", "did you mean Eyeglasses"),
         ("zebra", "known: Male, Smiling"),
-        ("Male, not Male", "both wants Male and does not"),
+        ("Male, not Male", "says two things of Male; leave one out"),
         (" , ", "names no attribute"),
     ],
 )

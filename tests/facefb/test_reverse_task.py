@@ -138,6 +138,16 @@ def test_a_photo_is_what_a_line_of_text_names(tmp_path: Path):
         task.read_reply("example: ../Bo.jpg", turn)
 
 
+def test_a_line_can_say_that_a_face_is_somebody_else(drawn: ReverseSearch):
+    gallery = drawn.candidates()
+    session = Session(drawn.new_retriever(), gallery, torch.tensor([0]), len(gallery))
+    page = session.tell(drawn.read_reply(f"example: {gallery.ids[3]}", session.show())).shown[0].tolist()
+    turn = session.tell(drawn.read_reply(f"not: {gallery.ids[page[0]]}, {gallery.ids[page[2]]}", session.show()))
+    assert turn.shown[0].tolist()[:2] == [page[1], page[3]] and page[0] in turn.shown[0, -3:].tolist()
+    with pytest.raises(ValueError, match=r"'nobody\.png' is not in the gallery"):
+        drawn.read_reply("not: nobody.png", turn)
+
+
 def test_people_with_one_photo_each_cannot_be_found(tmp_path: Path):
     settings = lfw(tmp_path)
     for path in (tmp_path / "lfw").glob("*/*.jpg"):

@@ -36,11 +36,6 @@ def played(retriever, flock, targets=TARGETS, turns=6, page=8) -> list[Turn]:
     return list(play(session, flock.user, targets, turns))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_it_keeps_the_promises_of_a_retriever(method, flock):
-    check_retriever(METHODS[method](), flock.gallery, flock.user, TARGETS, turns=3)
-
-
 @pytest.mark.parametrize("head", [0, 5])
 def test_a_model_with_or_without_a_map_keeps_the_promises_of_a_retriever(head, flock):
     torch.manual_seed(0)
