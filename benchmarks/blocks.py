@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.program import QUIET
-from multiturn.metrics import known
-from multiturn.report.tables import NO_COLUMN, cell, label, markdown_table, paper_table_1, protocol_line, titled
+from multiturn.report.tables import cell, label, markdown_table, paper_table_1, protocol_line, titled
 
 Result = Mapping[str, Any]
 Table = list[list[str]]
@@ -14,7 +13,6 @@ Table = list[list[str]]
 KEPT = ("turn", "percentile", "R@1", "R@10", "R@100", "mean_rank", "matching_attributes", "interval", "ties")
 WITHOUT_INTERVAL = re.compile(r" \[[^]]*\]")
 NONE = "–"
-UNLISTED = ("loss", "list_recall@10", "average_precision_left", "left")
 WAYS = {
     "search": "this toolkit: `search` over `VectorScores`",
     "table": "one matrix product, whole table kept, beating scores counted",
@@ -173,27 +171,29 @@ def evaluation_block(metrics: Result) -> str:
 
 def by_turn_block(metrics: Result) -> str:
     """R@1 and R@10 of every method, a column a turn; intervals at the last."""
-    runs = {metrics["model"]: metrics["per_turn"]} | {titled(one): one["per_turn"] for one in metrics["others"]}
-    parts = []
-    for name in ("R@1", "R@10"):
-        table = [[label(name), *(f"Turn {row['turn']}" for row in metrics["per_turn"])]]
-        for method, rows in runs.items():
-            cells = [WITHOUT_INTERVAL.sub("", cell(name, row)) for row in rows[:-1]]
-            table.append([method, *cells, cell(name, rows[-1])])
-        parts.append(markdown_table(table))
+    turns = {row["turn"]: f"Turn {row['turn']}" for row in metrics["per_turn"]}
+    parts = [markdown_table(table_by_turn(metrics, name, label(name), turns)) for name in ("R@1", "R@10")]
     return "\n\n".join([*parts, protocol_line(narrow(metrics))])
 
 
-def measures_block(metrics: Result) -> str:
-    """What a task measures of whole lists, of every method at its last turn."""
-    last = metrics["per_turn"][-1]
-    names = [name for name in last if name not in NO_COLUMN and not known(name) and name not in UNLISTED]
-    table = [["Method", "Turn", *(label(name) for name in names)]]
-    for method, rows in [(metrics["model"], metrics["per_turn"])] + [
-        (titled(one), one["per_turn"]) for one in metrics["others"]
-    ]:
-        table.append([method, str(rows[-1]["turn"]), *(cell(name, rows[-1]) for name in names)])
-    return markdown_table(table, protocol_line(narrow(metrics)))
+def table_by_turn(metrics: Result, name: str, corner: str, turns: Mapping[int, str]) -> Table:
+    """One metric of every method, a column a turn; intervals at the last.
+
+    Args:
+        corner: heads the methods.
+        turns: which, and what heads their columns.
+    """
+    table = [[corner, *turns.values()]]
+    for method, rows in methods_of(metrics):
+        cells = [cell(name, row) for row in rows if row["turn"] in turns]
+        table.append([method, *(WITHOUT_INTERVAL.sub("", text) for text in cells[:-1]), cells[-1]])
+    return table
+
+
+def methods_of(metrics: Result) -> list[tuple[str, list[Result]]]:
+    """Every method and its turns, the model first."""
+    others = [(titled(one), one["per_turn"]) for one in metrics["others"]]
+    return [(metrics["model"], metrics["per_turn"]), *others]
 
 
 def ablation_block(studies: Sequence[Mapping[str, Any]]) -> str:

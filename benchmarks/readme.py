@@ -26,6 +26,14 @@ ABLATED = "{ablate} --output_dir runs/{name}, then copy runs/{name}/ablation.jso
 ABLATE = "python -m eval.ablate --task celeba-feedback"
 SOURCE = "--config configs/celeba-feedback/small-celeba.yaml --faces.root FOLDER"
 REAL = "as README.md shows for the real data"
+# Blocks of another evaluation of a checkpoint.
+AGAIN = {
+    "celeba-attributes-200": "python -m eval.evaluate --queries.count 200",
+    "cub-relevance-cutout": "python -m eval.evaluate --queries.degradation cutout",
+    "cub-relevance-gamma": "python -m eval.evaluate --queries.degradation gamma",
+    "lfw-reverse-kept": "python -m eval.evaluate --examples.self_hit keep",
+    "lfw-open-set": "python train.py --task lfw-reverse, whose pictures/open_set.json it is",
+}
 # What makes the JSON file of each block.
 MADE_BY = {
     "search": "python -m benchmarks.search",
@@ -40,11 +48,12 @@ MADE_BY = {
     "scaling": "python -m benchmarks.scaling",
     "relevance": "python -m benchmarks.relevance",
     "drilldown": EVALUATED.format(train="python train.py --task vg-drilldown", name="drilldown"),
-    "celeba-attributes": EVALUATED.format(
-        train=f"python train.py --task celeba-attributes {REAL}", name="celeba-attributes"
-    ),
-    "cub-relevance": EVALUATED.format(train=f"python train.py --task cub-relevance {REAL}", name="cub-relevance"),
-    "lfw-reverse": EVALUATED.format(train=f"python train.py --task lfw-reverse {REAL}", name="lfw-reverse"),
+    "defaults": "python -m benchmarks.defaults",
+    **{
+        name: EVALUATED.format(train=f"python train.py --task {name} {REAL}", name=name)
+        for name in ("celeba-attributes", "cub-relevance", "lfw-reverse")
+    },
+    **{name: f"{options}, as RESULTS.md shows" for name, options in AGAIN.items()},
     "flickr8k": ABLATED.format(ablate=f"python -m eval.ablate --task vg-drilldown {REAL}", name="flickr8k"),
     "ablation": ABLATED.format(ablate=ABLATE, name="ablation"),
     "ablation-celeba": ABLATED.format(ablate=f"{ABLATE} {SOURCE}", name="ablation-celeba"),
@@ -114,7 +123,7 @@ def unlike(text: str, wanted: str) -> str:
 
 
 def _writer(name: str) -> Callable[[Any], str]:
-    from benchmarks import blocks
+    from benchmarks import blocks, system_blocks
     from benchmarks.regions import table_of_regions
     from benchmarks.scaling import table_of_scaling
 
@@ -130,9 +139,16 @@ def _writer(name: str) -> Callable[[Any], str]:
         "regions": table_of_regions,
         "scaling": table_of_scaling,
         "drilldown": blocks.by_turn_block,
-        "celeba-attributes": blocks.measures_block,
-        "cub-relevance": blocks.measures_block,
-        "lfw-reverse": blocks.measures_block,
+        "relevance": system_blocks.refits_block,
+        "defaults": system_blocks.defaults_block,
+        "celeba-attributes": system_blocks.measures_block,
+        "celeba-attributes-200": system_blocks.measures_block,
+        "cub-relevance": system_blocks.iterations_block,
+        "cub-relevance-cutout": system_blocks.iterations_block,
+        "cub-relevance-gamma": system_blocks.iterations_block,
+        "lfw-reverse": system_blocks.measures_block,
+        "lfw-reverse-kept": system_blocks.measures_block,
+        "lfw-open-set": system_blocks.open_set_block,
         "flickr8k": blocks.ablation_block,
         "ablation": blocks.ablation_block,
         "ablation-celeba": blocks.ablation_block,
