@@ -26,7 +26,7 @@ from multiturn.processes import launched, own_device
 from multiturn.replies import Reply, TextReply
 from multiturn.scoring import DenseScores
 from multiturn.session import Retriever, Turn
-from multiturn.task import Exam, Role, Stage
+from multiturn.task import Exam, ReplyForm, Role, Stage
 from multiturn.trial import Outcome, Trial
 
 SINGLE = "single-state"  # folder of the baseline with one state
@@ -204,6 +204,10 @@ class Drilldown:
         if not text.strip():
             raise ValueError("nothing was said; describe something that the image shows")
         return TextReply((text.strip(),))
+
+    def form(self) -> ReplyForm:
+        """See `multiturn.task.Searchable.form`: a sentence."""
+        return ReplyForm("text")
 
     def _single_state(self, resume: bool, checkpoint: Path | None) -> nn.Module | None:
         """The baseline with one state of the same memory, trained here; None where a checkpoint has none."""

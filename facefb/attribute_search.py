@@ -21,7 +21,7 @@ from multiturn.gallery import Gallery
 from multiturn.processes import own_device
 from multiturn.replies import WantedReply
 from multiturn.session import Retriever, Turn, User
-from multiturn.task import Exam, Role
+from multiturn.task import Exam, ReplyForm, Role
 from multiturn.trial import Outcome, Trial
 
 
@@ -130,6 +130,10 @@ class AttributeSearch:
         """See `multiturn.task.Searchable.read_reply`: attributes, as in "Smiling, not Male" or then "also Young"."""
         before = turn.reply.wanted[0] if isinstance(turn.reply, WantedReply) else None
         return WantedReply(read_query(text, ATTRIBUTES, before)[None])
+
+    def form(self) -> ReplyForm:
+        """See `multiturn.task.Searchable.form`: attributes that the face has or lacks."""
+        return ReplyForm("wanted", tuple(ATTRIBUTES))
 
     def _trial(self, name: str, retriever: Retriever, gallery: Gallery, part: str, user: User | None = None) -> Trial:
         """A trial with random faces of a gallery as targets, the same whoever is tried."""

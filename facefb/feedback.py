@@ -21,7 +21,7 @@ from multiturn.gallery import Gallery
 from multiturn.processes import own_device
 from multiturn.replies import AttributeReply
 from multiturn.session import Turn
-from multiturn.task import Exam, Role
+from multiturn.task import Exam, ReplyForm, Role
 from multiturn.trial import Outcome, Trial
 
 
@@ -156,6 +156,10 @@ class AttributeFeedback:
         relevance = read_comparison(text, candidate[0], ATTRIBUTES)[None].to(candidate.device)
         said = candidate if self._disclosure.candidate else torch.zeros_like(candidate)
         return AttributeReply(about, said, relevance)
+
+    def form(self) -> ReplyForm:
+        """See `multiturn.task.Searchable.form`: attributes in which the target is like the shown face, or differs."""
+        return ReplyForm("comparison", tuple(ATTRIBUTES))
 
     def _trial(
         self,

@@ -26,7 +26,7 @@ from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.report.tables import markdown_table
 from multiturn.session import Turn
-from multiturn.task import Exam, Stage, example_of
+from multiturn.task import Exam, ReplyForm, Stage, example_of
 from multiturn.trial import Outcome, Trial
 
 NOT = "not:"
@@ -184,6 +184,10 @@ class ReverseSearch:
         assert self._embedder is not None
         (example,) = read_examples(self._embedder, [Path(text)])
         return example.reply()
+
+    def form(self) -> ReplyForm:
+        """See `multiturn.task.Searchable.form`: the shown face that is closest."""
+        return ReplyForm("example")
 
     def _chosen(self) -> dict[str, EmbedderSettings]:
         return {"embedder": self.settings.embedder, "baseline": self.settings.baseline}

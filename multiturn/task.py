@@ -118,6 +118,20 @@ class Pictured(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ReplyForm:
+    """How a person answers a page where they do not write freely; `multiturn.study.forms` puts it into words.
+
+    Attributes:
+        kind: 'text'; 'wanted': which attributes the image has and lacks; 'comparison': in which it is like a shown one;
+            'judgements': likes and dislikes of what is shown; 'example': which of the shown images is closest.
+        attributes: names, of the two kinds that have them.
+    """
+
+    kind: Literal["text", "wanted", "comparison", "judgements", "example"]
+    attributes: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class Searchable(Pictured, Protocol):
     """A task whose test images a person can search: prepared, it tells what a line of theirs means."""
@@ -135,6 +149,10 @@ class Searchable(Pictured, Protocol):
         Raises:
             ValueError: it cannot be understood; the message says what can.
         """
+        ...
+
+    def form(self) -> ReplyForm:
+        """How a person fills in a reply; what it makes is a line that `read_reply` reads."""
         ...
 
 

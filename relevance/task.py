@@ -18,7 +18,7 @@ from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.session import Turn
-from multiturn.task import Exam, Role, Stage, example_of
+from multiturn.task import Exam, ReplyForm, Role, Stage, example_of
 from multiturn.training import save_pretrained
 from multiturn.trial import Outcome, Trial
 from relevance.classes import ClassImages, load_classes
@@ -175,6 +175,10 @@ class RelevanceFeedback:
         "example: ID" gives the degraded copy of an image as the example, as the simulated user does.
         """
         return example_of(text, self._examples()) or read_judgements(text, turn.shown[0], self.candidates())
+
+    def form(self) -> ReplyForm:
+        """See `multiturn.task.Searchable.form`: likes and dislikes of the page."""
+        return ReplyForm("judgements")
 
     def targets(self, part: str, count: int) -> Int[Tensor, " session"]:
         """Positions of at most `count` images, spread evenly over those of a part whose class has another image."""

@@ -1,0 +1,78 @@
+"""What is fixed when a study begins and holds whenever it goes on: protocol, targets, galleries; no participants."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from multiturn.study.protocol import StudyProtocol
+from multiturn.study.store import Store
+from multiturn.study.systems import System
+from multiturn.study.tokens import new_secret
+
+# Texts may be corrected while a study runs; what participants agreed to is kept by its digest.
+MAY_CHANGE = ("title", "consent", "instructions", "thanks", "contact", "systems")
+
+
+def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store) -> dict[str, Any]:
+    """Fix a study's facts in its database, or check that they are those of the study that goes on there.
+
+    Args:
+        systems: of the same candidates, as `multiturn.study.systems.open_systems` has them.
+    Returns:
+        what `Store.remembered` has: protocol, targets, practice, galleries, attributes, secret, created.
+    Raises:
+        ValueError: no consent text, a target that is not in the gallery, fewer candidates than targets, or a database of another study (what differs is named).
+    """
+    if not protocol.consent.strip():
+        raise ValueError("nobody can agree to nothing: write what participants agree to under consent")
+    galleries = {name: _gallery(system) for name, system in systems.items()}
+    first = next(iter(systems.values())).gallery
+    targets, practice = _targets(protocol, first.ids)
+    first.positions(targets)
+    now = {"protocol": asdict(protocol), "targets": targets, "practice": practice, "galleries": galleries}
+    old = store.remembered()
+    for name, value in now.items():
+        if name in old and (different := _difference(name, old[name], value)):
+            raise ValueError(f"{store.path} is the database of another study: {different}; use another --database")
+    store.remember({**now, "secret": new_secret(), "created": datetime.now(UTC).isoformat(timespec="seconds")})
+    return store.remembered()
+
+
+def _gallery(system: System) -> dict[str, Any]:
+    gallery = system.gallery
+    return {
+        "source": gallery.source,
+        "size": len(gallery),
+        "fingerprint": gallery.fingerprint,
+        "ids": sha256("\n".join(gallery.ids).encode("utf-8")).hexdigest(),
+        "attributes": list(system.task.form().attributes),
+        "kind": system.task.form().kind,
+    }
+
+
+def _targets(protocol: StudyProtocol, ids: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The targets, and others to practise with."""
+    draws = Random(protocol.seed)
+    listed = protocol.targets if isinstance(protocol.targets, list) else None
+    wanted = protocol.practice + (protocol.target_count if listed is None else 0)
+    free = ids if listed is None else [name for name in ids if name not in set(listed)]
+    if wanted > len(free):
+        raise ValueError(f"{wanted} targets to draw, practice included, but {len(free)} candidates; ask for fewer")
+    drawn = draws.sample(free, wanted)
+    practice = drawn[: protocol.practice]
+    return (drawn[protocol.practice :] if listed is None else listed), practice
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    """What differs, in words; "" if nothing does."""
+    if not isinstance(old, dict):
+        return "" if old == new else f"it has other {name}"
+    changed = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    changed = [key for key in changed if name != "protocol" or key not in MAY_CHANGE]
+    if not changed:
+        return ""
+    key = changed[0]
+    return f"{name} had {key} {old.get(key)!r} and now has {new.get(key)!r}"

@@ -1,0 +1,195 @@
+"""The database of a study: participants and what they did, each event durable before it is acknowledged."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multiturn.study.progress import Event
+
+SCHEMA = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS participants (
+    id TEXT PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    token TEXT NOT NULL UNIQUE,
+    code TEXT NOT NULL UNIQUE,
+    consent TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    participant TEXT NOT NULL REFERENCES participants (id) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (participant, step)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Stale(Exception):
+    """Somebody answered a page that the participant has left: a second click, or another tab."""
+
+
+@dataclass(frozen=True)
+class Participant:
+    """Somebody who agreed to take part.
+
+    Attributes:
+        id: random; exports call them by it.
+        number: from 0, the lowest that was free when they came; it gives their order of systems and targets.
+        consent: SHA-256 of the text that they agreed to.
+    """
+
+    id: str
+    number: int
+    consent: str
+
+
+class Store:
+    """A study's database, in WAL mode with full synchronisation: what was committed survives a kill and a power cut.
+
+    Deleted content is overwritten. One connection serves all threads of a process, one at a time.
+
+    Args:
+        path: of the database; made with its tables if there is none.
+        must_exist: refuse to make one.
+    Raises:
+        FileNotFoundError: there is none and it must exist.
+        ValueError: the file is no database of a study, or of another version.
+    """
+
+    def __init__(self, path: Path, must_exist: bool = False) -> None:
+        if must_exist and not path.is_file():
+            raise FileNotFoundError(f"no database at {path}; name the one that python -m eval.study serve wrote")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
+                self._connection.execute(f"PRAGMA {setting}")
+            self._connection.executescript(TABLES)
+            if self.remembered().setdefault("schema", SCHEMA) != SCHEMA:
+                raise ValueError(f"{path} was written by another version; use that one")
+            self.remember({"schema": SCHEMA})
+        except sqlite3.DatabaseError as reason:
+            self._connection.close()
+            raise ValueError(f"{path} is no database of a study ({reason}); choose another --database") from reason
+
+    def close(self) -> None:
+        """Bring everything into the one file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on the disk when the block ends."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def version(self) -> int:
+        """A number that changes when another process has written: what is cached is then out of date."""
+        return self._read("PRAGMA data_version")[0][0]
+
+    def remembered(self) -> dict[str, Any]:
+        """What is fixed for the whole study, by name."""
+        return {name: json.loads(value) for name, value in self._read("SELECT name, value FROM study")}
+
+    def remember(self, values: Mapping[str, Any]) -> None:
+        """Fix something for the whole study; what was fixed before stays as it is."""
+        rows = [(name, json.dumps(value)) for name, value in values.items()]
+        with self._writing() as connection:
+            connection.executemany("INSERT INTO study VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+
+    def enrol(self, new_id: str, token: str, code: str, consent: str, at: int) -> Participant:
+        """Add a participant who agreed, with their first event; of the same token it returns the one there is.
+
+        Args:
+            new_id: random.
+            token: as `multiturn.study.tokens.kept` keeps it.
+            code: likewise.
+            consent: SHA-256 of the text.
+            at: milliseconds of the study's clock.
+        """
+        with self._writing() as connection:
+            if (found := self.participant(token)) is not None:
+                return found
+            number: int = connection.execute(
+                "SELECT min(free) FROM (SELECT 0 AS free UNION SELECT number + 1 FROM participants) "
+                "WHERE free NOT IN (SELECT number FROM participants)"
+            ).fetchone()[0]
+            connection.execute(
+                "INSERT INTO participants VALUES (?, ?, ?, ?, ?)", (new_id, number, token, code, consent)
+            )
+            connection.execute("INSERT INTO events VALUES (?, 0, ?, 'consent', '{}')", (new_id, at))
+        return Participant(new_id, number, consent)
+
+    def participant(self, token: str) -> Participant | None:
+        """Who has a token, as `kept` keeps it."""
+        rows = self._read("SELECT id, number, consent FROM participants WHERE token = ?", token)
+        return Participant(*rows[0]) if rows else None
+
+    def with_code(self, code: str) -> Participant | None:
+        """Who has a withdrawal code, as `kept` keeps it."""
+        rows = self._read("SELECT id, number, consent FROM participants WHERE code = ?", code)
+        return Participant(*rows[0]) if rows else None
+
+    def participants(self) -> list[Participant]:
+        """All of them, in the order of their numbers."""
+        return [Participant(*row) for row in self._read("SELECT id, number, consent FROM participants ORDER BY number")]
+
+    def append(self, participant: str, event: Event) -> None:
+        """Store an event; when this returns it is on the disk.
+
+        Raises:
+            Stale: the participant has an event of this step already, or has withdrawn.
+        """
+        row = (participant, event.step, event.at, event.kind, json.dumps(event.body, allow_nan=False))
+        try:
+            with self._writing() as connection:
+                connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", row)
+        except sqlite3.IntegrityError as reason:
+            raise Stale from reason
+
+    def events(self, participant: str) -> Sequence[Event]:
+        """All events of a participant, in their order."""
+        rows = self._read("SELECT step, at, kind, body FROM events WHERE participant = ? ORDER BY step", participant)
+        return [Event(step, at, kind, json.loads(body)) for step, at, kind, body in rows]
+
+    def latest(self) -> int:
+        """The last moment of the study's clock at which something was stored."""
+        return self._read("SELECT coalesce(max(at), 0) FROM events")[0][0]
+
+    def erase(self, participant: str) -> None:
+        """Delete a participant and all their events, so that no byte of them is left in the database's files."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM participants WHERE id = ?", (participant,))
+        self.compact()
+
+    def compact(self) -> None:
+        """Write the database anew without anything that was deleted, and empty its log.
+
+        Raises:
+            ValueError: another program keeps reading it; it may be tried again.
+        """
+        with self._lock:
+            self._connection.execute("VACUUM")
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise ValueError(f"{self.path} is being read by another program; close it, and withdraw again")

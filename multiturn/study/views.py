@@ -1,0 +1,100 @@
+"""What the page of a participant shows, as values for its template; nothing is stored or decided here."""
+
+from typing import Any
+
+from multiturn.report.said import said
+from multiturn.study.conduct import Study
+from multiturn.study.progress import Progress, Trial
+from multiturn.study.questionnaires import QUESTIONNAIRES
+from multiturn.study.store import Participant
+from multiturn.study.tokens import code_of
+
+NOTICES = {
+    "wrong claim": "That is not the image. Look again, or say more.",
+    "found": "You found it.",
+    "wrong": "That was not the image.",
+    "gave up": "You gave this one up.",
+    "time": "The time for this image is over.",
+}
+
+
+def here(study: Study, participant: Participant, token: str, origin: str) -> tuple[str, dict[str, Any]]:
+    """Name and values of the template of the page that a participant is on.
+
+    Args:
+        token: theirs, which makes their personal link and their withdrawal code.
+        origin: of the server, as participants see it.
+    """
+    progress = study.progress(participant)
+    values: dict[str, Any] = {
+        "study": study.protocol,
+        "step": progress.step,
+        "key": study.signature("form", participant.id),
+        "code": code_of(token),
+        "link": f"{origin.rstrip('/')}/resume/{token}",
+        "notice": NOTICES.get(progress.notice, ""),
+        "found": progress.notice == "found",
+    }
+    match progress.phase:
+        case "target":
+            values |= _numbered(study, progress, len(progress.trials))
+        case "search":
+            values |= _numbered(study, progress, len(progress.trials) - 1) | _search(study, progress)
+        case "questionnaire":
+            assert progress.questionnaire is not None
+            block, name = progress.questionnaire
+            values |= {"questionnaire": QUESTIONNAIRES[name], "block": block, "blocks": progress.plan[-1].block + 1}
+    return progress.phase, values
+
+
+def _numbered(study: Study, progress: Progress, place: int) -> dict[str, Any]:
+    """Which trial it is; practice is counted apart."""
+    practised = sum(planned.practice for planned in progress.plan)
+    practice = progress.plan[place].practice
+    return {
+        "practice": practice,
+        "number": place + 1 if practice else place + 1 - practised,
+        "count": practised if practice else len(progress.plan) - practised,
+    }
+
+
+def _search(study: Study, progress: Progress) -> dict[str, Any]:
+    trial, protocol = progress.trial, study.protocol
+    form = study.form(progress)
+    return {
+        "form": form,
+        "names": [name.replace("_", " ") for name in form.attributes],
+        "places": range(1, len(trial.turns[-1].page.shown) + 1),
+        "turn": len(trial.turns) - 1,
+        "left": protocol.turns - (len(trial.turns) - 1),
+        "told": [_in_words(trial, number, form.attributes) for number in range(1, len(trial.turns))],
+        "wanted": _wanted(trial),
+        "remaining": _remaining(study, trial),
+    }
+
+
+def _in_words(trial: Trial, number: int, attributes: tuple[str, ...]) -> str:
+    """What was said in a turn; images are named by their places on the page, never by their ids."""
+    told, before = trial.turns[number], trial.turns[number - 1].page.shown
+    words = said(told.reply, attributes)
+    if words.example:
+        place = before.index(words.example) + 1 if words.example in before else 0
+        return f"closest: image {place}" if place else "closest: another image"
+    parts = [f"{title.lower()}: {', '.join(names)}" for title, names in words.lists.items()]
+    if words.about and words.about in before:
+        parts.insert(0, f"beside image {before.index(words.about) + 1}")
+    return "; ".join(parts) or words.text
+
+
+def _wanted(trial: Trial) -> dict[int, str]:
+    """The signs that hold by now where a reply replaces the one before, by place from 1."""
+    last = trial.turns[-1].reply
+    signs = last["wanted"] if last is not None and last["kind"] == "wanted" else ""
+    return {place: sign for place, sign in enumerate(signs, start=1) if sign != "."}
+
+
+def _remaining(study: Study, trial: Trial) -> int:
+    """Seconds that are left of the trial, rounded up; 0 where there is no limit."""
+    if not study.protocol.trial_seconds:
+        return 0
+    return max(1, -(-(trial.started + 1000 * study.protocol.trial_seconds - study.clock.now()) // 1000))
