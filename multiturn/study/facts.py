@@ -24,7 +24,8 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
     Returns:
         what `Store.remembered` has: protocol, targets, practice, galleries, attributes, secret, created.
     Raises:
-        ValueError: no consent text, a target that is not in the gallery, fewer candidates than targets, or a database of another study (what differs is named).
+        ValueError: no consent text, a target that is not in the gallery, fewer candidates than targets, or a
+            database of another study (what differs is named).
     """
     if not protocol.consent.strip():
         raise ValueError("nobody can agree to nothing: write what participants agree to under consent")

@@ -12,7 +12,7 @@ from multiturn.study.server import study_app
 from multiturn.study.store import Store
 from multiturn.study.tokens import code_of
 from multiturn.study.withdrawal import note_written, withdraw
-from tests.multiturn.study.small import IDS, Visitor, study
+from tests.multiturn.study.squares import IDS, Visitor, study
 
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 43, "../../etc/passwd", "' OR 1=1 --"])

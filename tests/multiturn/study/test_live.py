@@ -12,7 +12,7 @@ from multiturn.study.clock import Clock
 from multiturn.study.conduct import Study
 from multiturn.study.store import Stale, Store
 from multiturn.study.tokens import code_of
-from tests.multiturn.study.small import IDS, Visitor, protocol, study, system
+from tests.multiturn.study.squares import IDS, Visitor, protocol, study, system
 
 
 def rows(folder: Path) -> list[tuple]:
