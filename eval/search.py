@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors
+from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors, home_of
 
 if TYPE_CHECKING:
     from facefb.reverse_query import Example, SearchedGallery
@@ -62,17 +62,19 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
     settings, options, _ = parser.parse_task([*config, *arguments])
     if not options.texts:
         parser.error('say what to look for, such as "Smiling, not Male"')
+    if options.checkpoint is None:
+        parser.error("say what searches: --checkpoint, an output folder of train.py or a model on the Hub")
     import torch
 
     from multiturn.report.sheet import write_sheet
     from multiturn.study.systems import prepared_system
 
-    system = prepared_system(options.task, options.checkpoint or "", settings, folder)
+    system = prepared_system(options.task, options.checkpoint, settings, folder)
     if options.index:
         from multiturn.certificates import certificate_line
         from multiturn.experiment import index_for
 
-        certified = index_for(system.retriever, system.gallery, options.index, folder / "indexes")
+        certified = index_for(system.retriever, system.gallery, options.index, home_of(options.checkpoint) / "indexes")
         system = replace(system, index=certified.index)
         print(certificate_line(certified.certificate))
     session, gallery = system.session(torch.zeros(1, dtype=torch.long), options.top, "keep"), system.gallery
@@ -83,7 +85,7 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
         names, scores = page_of(turn, gallery.ids)
         print_page(names, scores)
         pages.append(_row(f"{number}: {text}", names))
-    picture = options.picture or folder / "search.png"
+    picture = options.picture or home_of(options.checkpoint) / "search.png"
     write_sheet(pages, system.images, picture, "; ".join(options.texts))
     print(f"picture: {picture}")
 

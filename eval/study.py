@@ -9,10 +9,13 @@ from multiturn.cli import Parser, clear_errors
 CONFIGS = Path(__file__).parent.parent / "configs"
 PROGRAM = "python -m eval.study"
 COMMANDS = """commands, each with a --help of its own:
+  run       play what people said, as it was recorded, with one or several systems
   serve     let people take part in a study, in a browser
   withdraw  delete everything about the participant of a code
 
 examples:
+  python -m eval.study run --protocol configs/studies/scripted-faces.yaml \\
+      --queries configs/studies/scripted-faces.jsonl
   python -m eval.study serve --protocol configs/studies/faces.yaml
   python -m eval.study withdraw ABCD-EFGH-IJKL-MNOP --database study.sqlite
 """
@@ -33,13 +36,20 @@ The server may go on running. Exports and reports that were written before are d
 
 def main(arguments: Sequence[str]) -> None:
     """Run the command that the first argument names."""
-    commands: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve, "withdraw": take_out}
+    commands: dict[str, Callable[[Sequence[str]], None]] = {"run": scripted, "serve": serve, "withdraw": take_out}
     if arguments and arguments[0] in commands:
         commands[arguments[0]](arguments[1:])
         return
     parser = Parser(prog=PROGRAM, description=__doc__, epilog=COMMANDS)
     parser.add_argument("command", choices=list(commands))
     parser.parse_args(list(arguments[:1]))
+
+
+def scripted(arguments: Sequence[str]) -> None:
+    """Play what people said, as it was recorded, with every system of a protocol."""
+    from multiturn.study.running import run
+
+    run(arguments, f"{PROGRAM} run", CONFIGS)
 
 
 def serve(arguments: Sequence[str]) -> None:

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from multiturn.evaluation import per_turn, values_at
 from multiturn.metrics import described
 from multiturn.metrics.paired import holm, paired
@@ -74,6 +76,7 @@ def compare(
     turn: int | None = None,
     all_pairs: bool = False,
     allowed: Collection[str] = (),
+    by_target: bool = False,
 ) -> dict[str, Any]:
     """Compare results in pairs over the same targets.
 
@@ -83,6 +86,7 @@ def compare(
         turn: at which; the last that all of them have if not given.
         all_pairs: compare each with each.
         allowed: see `check_comparable`.
+        by_target: average the sessions of one target first, so that several people's are not taken for independent.
     Returns:
         JSON-ready: `tests`, a dict for each metric and pair with the fields of `multiturn.metrics.paired.Paired`, both
         p-values after Holm's correction over all of these tests, and a `reading`: better, worse or no difference shown,
@@ -98,7 +102,9 @@ def compare(
     if whole and len({(run.start, run.last) for run in runs}) > 1:
         raise ValueError(f"{', '.join(whole)} would compare sessions of different lengths; compare metrics of a turn")
     pairs = list(combinations(runs, 2)) if all_pairs else [(runs[0], other) for other in runs[1:]]
-    tests = [_test(one, other, metric, at, settings) for metric in metrics for one, other in pairs]
+    tests = [_test(one, other, metric, at, settings, by_target) for metric in metrics for one, other in pairs]
+    if by_target and len(set(runs[0].targets)) < len(runs[0].targets):
+        notes.append(f"Sessions of one target were averaged first: {len(set(runs[0].targets))} values in each test")
     for kind in ("p_permutation", "p_t"):
         for test, adjusted in zip(tests, holm([test[kind] for test in tests]), strict=True):
             test[f"{kind}_holm"] = adjusted
@@ -121,11 +127,15 @@ def compare(
     }
 
 
-def _test(one: Results, other: Results, metric: str, turn: int, settings: EvaluationSettings) -> dict[str, Any]:
+def _test(
+    one: Results, other: Results, metric: str, turn: int, settings: EvaluationSettings, by_target: bool
+) -> dict[str, Any]:
     """How `other` differs from `one`."""
     rows = aligned(other, one)
     ours = values_at(other, metric, turn, settings)
     theirs = values_at(one, metric, turn, settings)[rows]
+    if by_target:
+        ours, theirs = (_per_target(values, other.targets) for values in (ours, theirs))
     found = paired(ours, theirs, settings.resamples, settings.confidence)
     return {
         "metric": metric,
@@ -136,3 +146,10 @@ def _test(one: Results, other: Results, metric: str, turn: int, settings: Evalua
         "over_value": float(theirs.mean()),
         **asdict(found),
     }
+
+
+def _per_target(values: np.ndarray, targets: Sequence[str]) -> np.ndarray:
+    """Mean value of the sessions of each target, in the order of the targets' first sessions."""
+    places = {target: place for place, target in enumerate(dict.fromkeys(targets))}
+    group = np.array([places[target] for target in targets])
+    return np.bincount(group, values) / np.bincount(group)

@@ -161,15 +161,7 @@ def publish(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, An
     Returns:
         what metrics.json holds.
     """
-    whole = {
-        **metrics,
-        "task": name,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {package: found for package in PACKAGES if (found := _version(package))},
-    }
-    write_text(output / "metrics.json", json.dumps(whole, indent=1, allow_nan=False))
-    report_run(output)
+    whole = write_metrics(metrics, output, name)
     print(markdown_table(per_turn_table(whole), protocol_line(whole)))
     for table in (
         protocol_table(whole),
@@ -180,6 +172,23 @@ def publish(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, An
     for line in (*certificate_lines(whole), *whole["warnings"]):
         print(line)
     return whole
+
+
+def write_metrics(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, Any]:
+    """Write metrics.json, figures and the page of an evaluation, as `publish` does, and print nothing."""
+    whole = {**metrics, "task": name, **origin()}
+    write_text(output / "metrics.json", json.dumps(whole, indent=1, allow_nan=False))
+    report_run(output)
+    return whole
+
+
+def origin() -> dict[str, Any]:
+    """What made the numbers of a report: command, time and versions."""
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {package: found for package in PACKAGES if (found := _version(package))},
+    }
 
 
 def summary(

@@ -3,18 +3,75 @@
 Written while a trial is played; read back as lists of candidates, whose ranks are taken in result_files.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from torch import Tensor
 
 from multiturn.files import atomic_file
+from multiturn.scoring import Scores
 from multiturn.search import search
 from multiturn.session import Turn
 from multiturn.trial import Trial
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run file and its qrels while they are written."""
+
+    ids: Sequence[str]
+    tag: str
+    depth: int
+    lists: TextIO
+    relevant: TextIO
+
+    def append(self, turn: Turn, targets: Sequence[str], scores: Scores, hidden: Tensor | None) -> None:
+        """Write the best candidates of each session of a turn.
+
+        Args:
+            targets: ids of what the sessions look for.
+            scores: of the turn.
+            hidden: positions that have left the ranking.
+        """
+        left = len(self.ids) - (0 if hidden is None else hidden.shape[1])
+        found = search(scores, min(self.depth, left), None, hidden, "rank")
+        for row, (session, target) in enumerate(zip(turn.sessions.tolist(), targets, strict=True)):
+            query = f"{session}_{turn.number}"
+            self.relevant.write(f"{query} 0 {target} 1\n")
+            best = zip(found.positions[row].tolist(), found.scores[row].tolist(), strict=True)
+            self.lists.writelines(
+                f"{query} Q0 {self.ids[place]} {rank} {score!r} {self.tag}\n"
+                for rank, (place, score) in enumerate(best, start=1)
+            )
+
+
+@contextmanager
+def run_files(ids: Sequence[str], name: str, folder: Path, depth: int) -> Iterator[RunFiles]:
+    """Yield what writes FOLDER/run.trec and FOLDER/qrels.trec, each all or nothing.
+
+    Args:
+        ids: of the gallery.
+        name: of the system.
+        depth: lines a session and turn.
+    Raises:
+        ValueError: an id holds white space, which the format cannot write.
+    """
+    spaced = next((name for name in ids if len(name.split()) != 1), None)
+    if spaced is not None:
+        raise ValueError(
+            f"id {spaced!r} holds white space, which a run file cannot write; write none with --run_depth 0"
+        )
+    with (
+        atomic_file(folder / "run.trec") as run,
+        atomic_file(folder / "qrels.trec") as qrels,
+        run.open("w", encoding="utf-8") as lists,
+        qrels.open("w", encoding="utf-8") as relevant,
+    ):
+        yield RunFiles(ids, "-".join(name.split()), depth, lists, relevant)
 
 
 @contextmanager
@@ -30,18 +87,7 @@ def recorded(trial: Trial, folder: Path, depth: int) -> Iterator[Trial]:
     Raises:
         ValueError: an id holds white space, which the format cannot write.
     """
-    spaced = next((name for name in trial.gallery.ids if len(name.split()) != 1), None)
-    if spaced is not None:
-        raise ValueError(
-            f"id {spaced!r} holds white space, which a run file cannot write; write none with --run_depth 0"
-        )
-    tag = "-".join(trial.name.split())
-    with (
-        atomic_file(folder / "run.trec") as run,
-        atomic_file(folder / "qrels.trec") as qrels,
-        run.open("w", encoding="utf-8") as lists,
-        qrels.open("w", encoding="utf-8") as relevant,
-    ):
+    with run_files(trial.gallery.ids, trial.name, folder, depth) as files:
         shown: list[Tensor] = []
 
         def measures(turn: Turn, target: Tensor) -> Mapping[str, Tensor]:
@@ -49,18 +95,8 @@ def recorded(trial: Trial, folder: Path, depth: int) -> Iterator[Trial]:
                 shown.clear()
             hidden = torch.cat(shown, 1) if shown and trial.seen == "drop_from_rank" else None
             shown.append(turn.shown)
-            scores = trial.retriever.score(turn.state, trial.gallery)
-            left = len(trial.gallery) - (0 if hidden is None else hidden.shape[1])
-            found = search(scores, min(depth, left), None, hidden, "rank")
-            ids = trial.gallery.ids
-            for row, session in enumerate(turn.sessions.tolist()):
-                query = f"{session}_{turn.number}"
-                relevant.write(f"{query} 0 {ids[int(target[row])]} 1\n")
-                best = zip(found.positions[row].tolist(), found.scores[row].tolist(), strict=True)
-                lists.writelines(
-                    f"{query} Q0 {ids[place]} {rank} {score!r} {tag}\n"
-                    for rank, (place, score) in enumerate(best, start=1)
-                )
+            names = [trial.gallery.ids[place] for place in target.tolist()]
+            files.append(turn, names, trial.retriever.score(turn.state, trial.gallery), hidden)
             return trial.measures(turn, target) if trial.measures else {}
 
         yield replace(trial, measures=measures)

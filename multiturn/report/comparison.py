@@ -1,16 +1,14 @@
 """What people read of a comparison: its table in Markdown, LaTeX and HTML, curves, one page; comparison.py tests."""
 
-import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from multiturn.files import write_text
 from multiturn.report.figures import curves, save_figure
+from multiturn.report.page import data_uri, templates
 from multiturn.report.tables import NONE, Table, html_table, is_share, label, markdown_table, number
 
 LATEX = {
@@ -147,23 +145,20 @@ def write_comparison(comparison: Mapping[str, Any], folder: Path) -> Path:
         title = f"{label(name)} by turn"
         stem = re.sub(r"\W+", "_", name.lower().replace("@", "_at_"))
         path = save_figure(curves(comparison["per_turn"], name, title), folder / "figures" / stem)
-        figures[title] = f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
-    environment = Environment(
-        loader=PackageLoader("multiturn.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+        figures[title] = data_uri(path)
     apart = {f"{pair['of']} against {pair['over']}, turn {pair['turn']}": pair for pair in comparison["apart"]}
-    page = environment.get_template("comparison.html.j2").render(
-        runs=comparison["runs"],
-        table=html_table(table, note, "Paired tests over the same targets"),
-        figures=figures,
-        apart={
-            title: html_table(apart_table(pair), caption=title) if pair["sessions"] else ""
-            for title, pair in apart.items()
-        },
+    page = (
+        templates()
+        .get_template("comparison.html.j2")
+        .render(
+            runs=comparison["runs"],
+            table=html_table(table, note, "Paired tests over the same targets"),
+            figures=figures,
+            apart={
+                title: html_table(apart_table(pair), caption=title) if pair["sessions"] else ""
+                for title, pair in apart.items()
+            },
+        )
     )
     write_text(folder / "comparison.json", json.dumps(comparison, indent=1, allow_nan=False))
     write_text(folder / "comparison.md", markdown_table(table, note) + "\n")

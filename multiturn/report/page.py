@@ -38,6 +38,17 @@ REQUIRED = (
 )  # fmt: skip
 
 
+def templates() -> Environment:
+    """The pages' templates: what they print is escaped, and a name that they lack is an error."""
+    return Environment(
+        loader=PackageLoader("multiturn.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def write_report(
     folder: Path,
     metrics: Metrics,
@@ -58,35 +69,32 @@ def write_report(
         FileNotFoundError: an image is missing.
         ValueError: an image of another kind.
     """
-    environment = Environment(
-        loader=PackageLoader("multiturn.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     baselines = any(other["role"] == "baseline" for other in metrics["others"])
-    page = environment.get_template("report.html.j2").render(
-        metrics=metrics,
-        headline=headline(metrics),
-        table=html_table(per_turn_table(metrics, measures=False), protocol_line(metrics), "Results by turn"),
-        measures=html_table(measure_table(metrics), caption="Measures of this task by turn")
-        if own_measures(metrics)
-        else "",
-        protocols=html_table(protocol_table(metrics), caption="Other protocols by turn"),
-        whole=html_table(session_table(metrics), caption="Whole sessions"),
-        bounds=html_table(paper_table_1(metrics), caption="Bounds of tied ranks") if baselines else "",
-        comparisons=html_table(comparison_table(metrics), caption="Paired differences over the same targets")
-        if metrics["comparisons"]
-        else "",
-        harm=_harm(metrics),
-        certificate=certificate_lines(metrics),
-        sessions=[] if sessions is None else session_views(sessions),
-        session_notes=[] if sessions is None else session_notes(sessions),
-        figures={title: _data_uri(path) for title, path in figures.items()},
-        pictures={title: _light_uri(path) for title, path in pictures.items()},
-        protocol=_facts(metrics),
-        config_yaml=config_yaml,
+    page = (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            metrics=metrics,
+            headline=headline(metrics),
+            table=html_table(per_turn_table(metrics, measures=False), protocol_line(metrics), "Results by turn"),
+            measures=html_table(measure_table(metrics), caption="Measures of this task by turn")
+            if own_measures(metrics)
+            else "",
+            protocols=html_table(protocol_table(metrics), caption="Other protocols by turn"),
+            whole=html_table(session_table(metrics), caption="Whole sessions"),
+            bounds=html_table(paper_table_1(metrics), caption="Bounds of tied ranks") if baselines else "",
+            comparisons=html_table(comparison_table(metrics), caption="Paired differences over the same targets")
+            if metrics["comparisons"]
+            else "",
+            harm=_harm(metrics),
+            certificate=certificate_lines(metrics),
+            sessions=[] if sessions is None else session_views(sessions),
+            session_notes=[] if sessions is None else session_notes(sessions),
+            figures={title: data_uri(path) for title, path in figures.items()},
+            pictures={title: _light_uri(path) for title, path in pictures.items()},
+            protocol=_facts(metrics),
+            config_yaml=config_yaml,
+        )
     )
     path = folder / "report.html"
     write_text(path, page)
@@ -130,7 +138,12 @@ def _facts(metrics: Metrics) -> dict[str, str]:
     } | {name.replace("_", " "): plain(value) for name, value in metrics["protocol"].items() if value is not None}
 
 
-def _data_uri(path: Path) -> str:
+def data_uri(path: Path) -> str:
+    """An image file as it stands in a page.
+
+    Raises:
+        ValueError: it is no PNG, SVG or JPEG.
+    """
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise ValueError(f"{path} is no image that a page can show; use {', '.join(KINDS)}")
@@ -140,7 +153,7 @@ def _data_uri(path: Path) -> str:
 def _light_uri(path: Path) -> str:
     """A picture for the page; a heavy PNG goes in as JPEG, so that the page stays within a few MB."""
     if path.suffix.lower() != ".png" or path.stat().st_size <= HEAVY:
-        return _data_uri(path)
+        return data_uri(path)
     from PIL import Image
 
     file = BytesIO()

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
-from multiturn.cli import Parser, TaskSettings, asked_checkpoint
+from multiturn.cli import Parser, TaskSettings, asked_checkpoint, home_of
 from multiturn.gallery import Gallery
 from multiturn.index import Index
 from multiturn.session import Retriever, Seen, Session
@@ -57,7 +57,7 @@ def open_system(name: str, checkpoint: str, configs: Path, overrides: Sequence[s
 
     Args:
         name: what to call the system.
-        checkpoint: output folder of train.py.
+        checkpoint: output folder of train.py, or a model on the Hub.
         configs: folder of YAML files, one a task, in which the checkpoint's task is found.
         overrides: settings to change, as on a command line: `["--evaluation.seen", "keep"]`.
     Raises:
@@ -84,7 +84,7 @@ def prepared_system(name: str, checkpoint: str, settings: TaskSettings, folder: 
     Raises:
         ValueError: a task whose images nobody can search in words, or weights of another encoder than the gallery's.
     """
-    task = settings.build(folder)
+    task = settings.build(home_of(checkpoint))
     if not isinstance(task, Searchable):
         raise ValueError(f"{type(task).__name__} of {checkpoint} cannot be searched by a person; choose another task")
     task.prepare(checkpoint=folder)
