@@ -105,8 +105,10 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
     if right["ours"]["right"] != right["ours"]["of"]:
         raise RuntimeError(f"of {right['ours']['of']} ranks of ours only {right['ours']['right']} hold in float64")
     same = bool((ranks["ours"].best == ranks["pytorch"].best).all())
-    tiles = compiled is not None and compiled.tiles
-    return {"ways": ways, "agreement": right, "same_without_kernel": same, "bfloat16_tiles": tiles}
+    products = "float32"
+    if compiled is not None and (compiled.tiles or compiled.whole_numbers):
+        products = "bfloat16 in tiles" if compiled.tiles else "16-bit whole numbers"
+    return {"ways": ways, "agreement": right, "same_without_kernel": same, "products": products}
 
 
 def alternate(
@@ -159,7 +161,8 @@ def table_of_regions(result: Mapping[str, Any]) -> str:
     note = (
         f"{settings['sessions']:,} sessions of {settings['turns']} turns and {settings['states']} state vectors among "
         f"{settings['images']:,} images of {settings['regions']} regions of {settings['dim']} numbers; medians of "
-        f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours multiplies at "
+        f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours screens by products "
+        f"of {next(iter(kinds.values()))['products']}, and multiplies at "
         f"{ours['gflops']:,.0f} GFLOP/s, all included: {ours['share_of_peak']['float32']:.2f} of the "
         f"{peak['float32']:,.0f} that PyTorch's float32 products reach here, and "
         f"{ours['share_of_peak']['bfloat16']:.2f} of the {peak['bfloat16']:,.0f} of its bfloat16 products. Right: it "

@@ -54,6 +54,15 @@ class Scores(Protocol):
         ...
 
 
+@runtime_checkable
+class FinerScores(Scores, Protocol):
+    """Scores that bound the error of single pairs closer than that of whole sessions."""
+
+    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        """A proven bound on |block + offset - exact| of single pairs, `slack` at most."""
+        ...
+
+
 class DenseScores:
     """Scores that a retriever computed as one table; the table's values are the exact scores.
 

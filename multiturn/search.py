@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from multiturn.ranks import Ranks, check_targets
-from multiturn.scoring import Scores
+from multiturn.scoring import FinerScores, Scores
 
 Drop = Literal["display", "rank"]
 
@@ -67,6 +67,9 @@ def search(
         wanted = part > best.floor[:, None]
         unsure = None if counter is None else counter.count(part, first)
         session, column = (wanted if unsure is None else wanted | unsure).nonzero(as_tuple=True)
+        if counter is not None and unsure is not None and isinstance(scores, FinerScores):
+            left = counter.narrow(scores, session, column, part, first, wanted, unsure)
+            session, column = session[left], column[left]
         if len(session) == 0:
             continue
         exact = scores.exact(session, column + first)
@@ -148,6 +151,23 @@ class _Counter:
         inside = (column >= 0) & (column < part.shape[1])
         unsure[inside.nonzero()[:, 0], column[inside]] = False
         return unsure
+
+    def narrow(
+        self,
+        finer: FinerScores,
+        session: Int[Tensor, " pair"],
+        column: Int[Tensor, " pair"],
+        part: Float[Tensor, "session block"],
+        first: int,
+        wanted: Bool[Tensor, "session block"],
+        unsure: Bool[Tensor, "session block"],
+    ) -> Bool[Tensor, " pair"]:
+        """Count the close ones that a bound of their own decides, and leave all others, and those wanted elsewhere."""
+        reach = finer.slack_of(session, column + first)
+        above = part[session, column].double() - self._middle[session]
+        sure = (above.abs() > reach) & unsure[session, column] & ~wanted[session, column]
+        self._above.index_add_(0, session, (sure & (above > 0)).to(self._above.dtype))
+        return ~sure
 
     def settle(
         self, session: Int[Tensor, " pair"], exact: Float64[Tensor, " pair"], unsure: Bool[Tensor, " pair"]

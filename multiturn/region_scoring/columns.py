@@ -1,11 +1,13 @@
 """Similarities of one new state vector a session with all images, in float32 blocks and with a bound on their error."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from multiturn.region_scoring.screened import Pulls, Screened
 from multiturn.region_scoring.vectors import RegionFormula, RegionVectors, usable
 from multiturn.scoring import norms_of_rows, relative_error
 
@@ -59,6 +61,15 @@ class Column:
         return self._make().slack
 
     @property
+    def differs(self) -> bool:
+        """Whether more is known of single similarities than `slack`."""
+        return self._make().pulls is not None
+
+    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        """Bound on the error of single similarities, `slack` at most."""
+        return self._make().slack_of(session, candidate)
+
+    @property
     def steepness(self) -> float:
         """The most that an error of all cosines, of at most 1, moves a similarity; see `slack`.
 
@@ -80,36 +91,79 @@ class Column:
 
     def _compute(self) -> "_Made":
         regions, units, sharpness = self.regions, self.units.float(), self.formula.sharpness
-        if regions.kernel is not None and regions.kernel.tiles:
-            table, squares, within = regions.kernel.score_column(units, regions.tiles, sharpness)
-        else:
-            table = torch.empty(len(units), len(regions), device=units.device)
-            squares = torch.zeros(len(units), device=units.device)
-            within = relative_error(regions.vectors.shape[2], units.device) + regions.vectors.shape[2] * 2.0**-120
-            outputs, masks = table.split(regions.at_once, 1), regions.mask.split(regions.at_once)
-            for block, mask, output in zip(regions.blocks, masks, outputs, strict=True):
-                cosines = (units @ block.flatten(0, 1).T).view(len(units), *mask.T.shape)
-                mean, square = attended(cosines, mask, sharpness)
-                output.copy_(mean)
-                squares = torch.maximum(squares, square.amax(1))
+        steepest = self.formula.steepness(regions.vectors.shape[1])
+        screen = regions.screen if regions.kernel is not None else None
+        screened = self._by_pytorch(units) if screen is None else screen.score(units, sharpness, steepest)
+        table, squares = screened.table, screened.squares
         if self.formula.per_region:
             table /= regions.counts
-        cosine = within + 4 * _ROUNDING  # vectors of length 1 are rounded, too
-        weight = (3 * sharpness * (1 + cosine) + regions.vectors.shape[1] + 16) * _ROUNDING
+        cosine = screened.within + 4 * _ROUNDING  # vectors of length 1 are rounded, too
+        weight = (3 * sharpness * (1 + cosine) + regions.vectors.shape[1] + 16) * _ROUNDING + screened.weights
         squares = squares.double() * (1 + 4 * weight) + (2 + 2 * sharpness) * 2 * cosine
-        steep = (1 + sharpness**2 / 2 * squares).clamp(max=self.formula.steepness(regions.vectors.shape[1]))
-        slack = 1.01 * (steep * cosine + (2 * weight + 4 * _ROUNDING) * squares.sqrt()) + 2.0**-120
-        if self.formula.per_region:
-            slack /= int(regions.counts.min())
-        return _Made(table, slack, float(steep.max()), float(squares.max()) ** 0.5)
+        steep = (1 + sharpness**2 / 2 * squares).clamp(max=steepest)
+        return _Made(
+            table,
+            steep * cosine,
+            steep * 4 * _ROUNDING,
+            (2 * weight + 4 * _ROUNDING) * squares.sqrt() + 2.0**-120,
+            int(regions.counts.min()) if self.formula.per_region else 1,
+            screened.pulls,
+            float(steep.max()),
+            float(squares.max()) ** 0.5,
+        )
+
+    def _by_pytorch(self, units: Float[Tensor, "session dim"]) -> Screened:
+        regions = self.regions
+        table = torch.empty(len(units), len(regions), device=units.device)
+        squares = torch.zeros(len(units), device=units.device)
+        outputs, masks = table.split(regions.at_once, 1), regions.mask.split(regions.at_once)
+        for block, mask, output in zip(regions.blocks, masks, outputs, strict=True):
+            cosines = (units @ block.flatten(0, 1).T).view(len(units), *mask.T.shape)
+            mean, square = attended(cosines, mask, self.formula.sharpness)
+            output.copy_(mean)
+            squares = torch.maximum(squares, square.amax(1))
+        dim = regions.vectors.shape[2]
+        within = relative_error(dim, units.device) + dim * 2.0**-120
+        return Screened(table, squares, torch.full_like(squares, within, dtype=torch.float64))
 
 
 @dataclass(frozen=True)
 class _Made:
+    """Similarities, and the parts of the bound on their error.
+
+    Attributes:
+        moved: by the error of the cosines, whatever its direction.
+        rounded: by the rounding of the vectors to length 1.
+        weighted: by the error of the weights.
+        divisor: of a similarity; the least there is.
+        pulls: what is known beside `moved`.
+        steepness, root_mean_square: see `Column`.
+    """
+
     table: Float[Tensor, "session candidate"]
-    slack: Float64[Tensor, " session"]
+    moved: Float64[Tensor, " session"]
+    rounded: Float64[Tensor, " session"]
+    weighted: Float64[Tensor, " session"]
+    divisor: int
+    pulls: Pulls | None
     steepness: float
     root_mean_square: float
+
+    @cached_property
+    def slack(self) -> Float64[Tensor, " session"]:
+        """See `Column.slack`."""
+        if self.pulls is None:
+            return 1.01 * (self.moved + self.weighted) / self.divisor
+        return (
+            1.01 * (torch.minimum(self.moved, self.pulls.of_sessions() + self.rounded) + self.weighted) / self.divisor
+        )
+
+    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        """See `Column.slack_of`."""
+        if self.pulls is None:
+            return self.slack[session]
+        moved = self.pulls.of_pairs(session, candidate) + self.rounded[session]
+        return 1.01 * (torch.minimum(self.moved[session], moved) + self.weighted[session]) / self.divisor
 
 
 def attended(

@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AMX_BF16__) && defined(__AMX_TILE__) && defined(__AVX512F__) && defined(__linux__)
 #define TILES 1
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #else
@@ -18,7 +21,21 @@ typedef float Floats __attribute__((vector_size(32), aligned(4)));
 typedef double Doubles __attribute__((vector_size(64), aligned(8)));
 typedef int64_t Integers __attribute__((vector_size(64), aligned(8)));
 
-inline double sum_of(Doubles x) { return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7])); }
+inline Doubles widened(const float* x) {
+#if defined(__AVX512F__)
+    return (Doubles)_mm512_cvtps_pd(_mm256_loadu_ps(x));  // compilers convert the halves and put them together
+#else
+    return __builtin_convertvector(*(const Floats*)x, Doubles);
+#endif
+}
+
+inline double sum_of(Doubles x) {
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_pd((__m512d)x);
+#else
+    return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7]));
+#endif
+}
 
 // exp(x) of |x| < 700, to some 1e-15.
 inline Doubles exp_of(Doubles x) {
@@ -35,10 +52,10 @@ inline Doubles exp_of(Doubles x) {
     return result * (Doubles)(((Integers)moved << 52) + 0x3ff0000000000000);  // the integer, as an exponent
 }
 
-// Cosines of some state vectors with the regions of one image; two regions at once halve the reads of the former.
+// Products of some state vectors with the regions of one image; two regions at once halve the reads of the former.
 template <int SLOTS>
-void cosines_of(const float* vectors, const double* norms, const double* const* units, int64_t dim, int64_t regions,
-                int64_t stride, const float* coming, double* cosines) {
+void products_of(const float* vectors, const double* const* units, int64_t dim, int64_t regions, int64_t stride,
+                 const float* coming, double* products) {
     for (int64_t k = 0; k < regions; k += 2) {
         for (int64_t d = 0; d < 2 * dim; d += 16) __builtin_prefetch(coming + k * dim + d);
         const int64_t next = k + 1 < regions ? 1 : 0;
@@ -46,8 +63,8 @@ void cosines_of(const float* vectors, const double* norms, const double* const* 
         Doubles one[SLOTS] = {}, two[SLOTS] = {};
         int64_t d = 0;
         for (; d + 8 <= dim; d += 8) {
-            const Doubles a = __builtin_convertvector(*(const Floats*)(v + d), Doubles);
-            const Doubles b = __builtin_convertvector(*(const Floats*)(w + d), Doubles);
+            const Doubles a = widened(v + d);
+            const Doubles b = widened(w + d);
             for (int m = 0; m < SLOTS; ++m) {
                 const Doubles x = *(const Doubles*)(units[m] + d);
                 one[m] += x * a;
@@ -60,23 +77,23 @@ void cosines_of(const float* vectors, const double* norms, const double* const* 
                 first += units[m][e] * v[e];
                 second += units[m][e] * w[e];
             }
-            cosines[m * stride + k] = first / norms[k];
-            cosines[m * stride + k + next] = second / norms[k + next];
+            products[m * stride + k] = first;
+            products[m * stride + k + next] = second;
         }
     }
 }
 
-double attended(const double* cosines, int64_t regions, double sharpness) {
+double attended(const double* products, const double* norms, int64_t regions, double sharpness) {
     Doubles total = {}, mean = {};
     int64_t k = 0;
     for (; k + 8 <= regions; k += 8) {
-        const Doubles s = *(const Doubles*)(cosines + k), weights = exp_of(s * sharpness);
+        const Doubles s = *(const Doubles*)(products + k) / *(const Doubles*)(norms + k), weights = exp_of(s * sharpness);
         total += weights;
         mean += weights * s;
     }
     if (k < regions) {
         double rest[8] = {}, there[8] = {};
-        for (int64_t i = 0; k + i < regions; ++i) rest[i] = cosines[k + i], there[i] = 1;
+        for (int64_t i = 0; k + i < regions; ++i) rest[i] = products[k + i] / norms[k + i], there[i] = 1;
         const Doubles s = *(const Doubles*)rest, weights = exp_of(s * sharpness) * *(const Doubles*)there;
         total += weights;
         mean += weights * s;
@@ -107,14 +124,14 @@ extern "C" void score_pairs(const float* vectors, const double* norms, const int
                 if (place[slot] >= 0) x[some++] = columns[place[slot]] + session[p] * dim;
             switch (some) {
                 case 0: break;
-                case 1: cosines_of<1>(v, n, x, dim, regions, widest, coming, scratch); break;
-                case 2: cosines_of<2>(v, n, x, dim, regions, widest, coming, scratch); break;
-                case 3: cosines_of<3>(v, n, x, dim, regions, widest, coming, scratch); break;
-                case 4: cosines_of<4>(v, n, x, dim, regions, widest, coming, scratch); break;
-                default: cosines_of<5>(v, n, x, dim, regions, widest, coming, scratch);
+                case 1: products_of<1>(v, x, dim, regions, widest, coming, scratch); break;
+                case 2: products_of<2>(v, x, dim, regions, widest, coming, scratch); break;
+                case 3: products_of<3>(v, x, dim, regions, widest, coming, scratch); break;
+                case 4: products_of<4>(v, x, dim, regions, widest, coming, scratch); break;
+                default: products_of<5>(v, x, dim, regions, widest, coming, scratch);
             }
             for (int64_t m = 0; m < some; ++m)
-                total += attended(scratch + m * widest, regions, sharpness);
+                total += attended(scratch + m * widest, n, regions, sharpness);
         }
         out[p] = per_region ? total / regions : total;
     }

@@ -13,7 +13,7 @@ from multiturn.region_scoring.vectors import RegionFormula, RegionVectors
 
 
 class StateScores:
-    """Scores of sessions of several state vectors; implements `multiturn.scoring.Scores`.
+    """Scores of sessions of several state vectors; implements `FinerScores`.
 
     Make the first with `start`; each `after` gives a new object and leaves the old as it was. Similarities of a
     state vector are computed once, when they are first asked for, and carried along while a session holds it.
@@ -83,9 +83,22 @@ class StateScores:
             total += share[:, 0] * column.slack
         if not self.columns:
             return total
-        # Shares and sums in float32, and the rounding of the exact scores to their grid.
+        return 1.01 * total + self._beside
+
+    @cached_property
+    def _beside(self) -> float:
+        """Shares and sums in float32, and the rounding of the exact scores to their grid."""
         most = max(column.root_mean_square for column in self.columns)
-        return 1.01 * total + (len(self.columns) + 4) * 2.0**-24 * most + self._pairs.grid
+        return (len(self.columns) + 4) * 2.0**-24 * most + self._pairs.grid
+
+    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        """See `multiturn.scoring.FinerScores.slack_of`."""
+        if not any(column.differs for column in self.columns):
+            return self.slack[session]
+        total = torch.zeros(len(session), dtype=torch.float64, device=self.device)
+        for column, share in zip(self.columns, self._shares, strict=True):
+            total += share[session, 0] * column.slack_of(session, candidate)
+        return 1.01 * total + self._beside
 
     def block(self, first: int, last: int) -> Float[Tensor, "session block"]:
         """See `multiturn.scoring.Scores.block`."""

@@ -9,7 +9,10 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from multiturn.region_scoring.kernel import Tiles, kernel
+from multiturn.region_scoring.kernel import kernel
+from multiturn.region_scoring.screened import Screen
+from multiturn.region_scoring.tiles import Tiles
+from multiturn.region_scoring.whole_numbers import WholeNumbers
 from multiturn.scoring import norms_of_rows
 
 _ON_CPU = 32  # images at once: 36 regions of 256 numbers are 1.2 MB, which stays in a core's cache
@@ -104,9 +107,12 @@ class RegionVectors:
         return [(part.double() / own[..., None]).float().transpose(0, 1).contiguous() for part, own in parts]
 
     @cached_property
-    def tiles(self) -> Tiles:
-        """The regions at length 1, as `multiturn.region_scoring.kernel.Kernel.score_column` reads them."""
-        return Tiles(self.vectors, self.norms, self.mask)
+    def screen(self) -> Screen | None:
+        """The regions as the compiled kernel reads them that is the fastest here; None where there is none."""
+        if self.kernel is None or not (self.kernel.tiles or self.kernel.whole_numbers):
+            return None
+        kind = Tiles if self.kernel.tiles else WholeNumbers
+        return kind(self.vectors, self.norms, self.mask, self.kernel.library)
 
     def _check(self, norms: Float64[Tensor, "candidate region"]) -> None:
         wrong = ~usable(norms) & self.mask
