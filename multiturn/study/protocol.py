@@ -1,5 +1,6 @@
 """What a study does, as one dataclass that is read strictly from a YAML file; nothing is run here."""
 
+import re
 from argparse import ArgumentError
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -66,6 +67,8 @@ class StudyProtocol:
     def __post_init__(self) -> None:
         if not self.systems:
             raise ValueError("a study needs at least one system; write systems: {NAME: FOLDER_OF_A_CHECKPOINT}")
+        if odd := [name for name in self.systems if not re.fullmatch(r"\w[\w.-]*", name)]:
+            raise ValueError(f"a system's name is made of letters, digits, '.', '_' and '-', not as in {odd[0]!r}")
         for name, least in (("trials", 0), ("turns", 1), ("page_size", 1), ("practice", 0), ("trial_seconds", 0)):
             at_least(name, getattr(self, name), least)
         listed = self.targets if isinstance(self.targets, list) else []

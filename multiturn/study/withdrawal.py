@@ -1,7 +1,9 @@
 """Deleting everything about a participant, from the database and from what was written out of it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from multiturn.files import write_text
 from multiturn.study.store import Participant, Store
 from multiturn.study.tokens import kept, typed_code
 
@@ -37,8 +39,23 @@ def written(store: Store) -> list[Path]:
     return [Path(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def note_written(store: Store, paths: list[Path]) -> None:
-    """Remember files that hold participants, so that a withdrawal deletes them."""
+def write_noted(store: Store, participants: Sequence[Participant], files: Mapping[Path, str]) -> None:
+    """Write files that hold participants, such that a withdrawal deletes them, whenever it comes.
+
+    Raises:
+        ValueError: one of the participants withdrew meanwhile; nothing is written.
+    """
+    note_written(store, list(files))
+    for path, text in files.items():
+        write_text(path, text)
+    if not set(participants) <= set(store.participants()):
+        for path in files:
+            path.unlink(missing_ok=True)
+        raise ValueError("somebody withdrew while this was written; nothing was, so begin again")
+
+
+def note_written(store: Store, paths: Sequence[Path]) -> None:
+    """Remember files that will hold participants, before they do."""
     with _list(store.path).open("a", encoding="utf-8") as file:
         file.writelines(f"{path.resolve()}\n" for path in paths)
 

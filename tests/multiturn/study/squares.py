@@ -181,8 +181,11 @@ class Visitor:
         """Take part from beginning to end, and find everything."""
         self.agree().post("/study/begin")
         while (phase := self.progress.phase) != "done":
-            if phase == "target":
-                self.post("/study/start").find()
-            else:
-                self.answers()
+            match phase:
+                case "target":
+                    self.post("/study/start")
+                case "search":
+                    self.find()
+                case _:
+                    self.answers()
         return self.get("/study")
