@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from data_prep.splits import Parts
+
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
@@ -49,23 +51,8 @@ class FaceSettings:
             raise ValueError(f"give faces.root ({self.root}) or faces.hub_id ({self.hub_id}), not both")
 
 
-@dataclass(frozen=True)
-class Faces:
-    """Faces in three parts.
-
-    Attributes:
-        train: faces to learn from.
-        validation: faces to choose the best epoch by.
-        test: faces to report on; nothing is ever chosen by them.
-        source: as tables print it.
-        left_out: why images were left out, and how many.
-    """
-
-    train: "Dataset"
-    validation: "Dataset"
-    test: "Dataset"
-    source: str
-    left_out: dict[str, int]
+class Faces(Parts):
+    """Faces in three parts, each a data set with the columns `id`, `image` and the 40 attributes."""
 
 
 def load_faces(settings: FaceSettings, cache: Path) -> Faces:

@@ -28,6 +28,25 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Images in the three parts that a task wants.
+
+    Attributes:
+        train: to learn from.
+        validation: to choose the best epoch by.
+        test: to report on; nothing is ever chosen by them.
+        source: as tables print it.
+        left_out: why images were left out, and how many.
+    """
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    source: str
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
 class About:
     """What a data set is, who made it and what one may do with it."""
 

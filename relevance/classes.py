@@ -1,13 +1,14 @@
 """Images in classes, in three parts that share no class: birds by species, or drawn faces by what they show."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from data_prep.attributes import ATTRIBUTES, attribute_matrix
+from data_prep.splits import Parts
 from relevance.settings import ClassSettings
 
 if TYPE_CHECKING:
@@ -19,23 +20,8 @@ FEWEST = 20  # drawn faces of a class; rarer combinations are left out
 _VALIDATION = 5  # one of so many training classes
 
 
-@dataclass(frozen=True)
-class ClassImages:
-    """Images of three sets of classes, each a data set with the columns `id`, `image` and `label`.
-
-    Attributes:
-        train: to learn features from.
-        validation: of other classes, to choose the best epoch by.
-        test: of other classes again, searched in the report.
-        source: as tables print it.
-        left_out: why images were left out, and how many.
-    """
-
-    train: "Dataset"
-    validation: "Dataset"
-    test: "Dataset"
-    source: str
-    left_out: dict[str, int]
+class ClassImages(Parts):
+    """Images of three sets of classes, which share none, each a data set with the columns `id`, `image` and `label`."""
 
 
 def load_classes(settings: ClassSettings, cache: Path) -> ClassImages:
@@ -76,21 +62,37 @@ def _drawn(settings: ClassSettings, cache: Path) -> "tuple[Dataset, Dataset, str
 
     splits = drawn_faces.load(settings.count, settings.size, settings.seed, settings.difficulty, cache=cache)
     faces = concatenate_datasets([splits["train"], splits["test"]])
-    columns = [ATTRIBUTES.index(name) for name in SHOWN]
-    codes = (attribute_matrix(faces)[:, columns] > 0) @ (1 << np.arange(len(SHOWN)))
-    _, labels, sizes = np.unique(codes, return_inverse=True, return_counts=True)
-    common = np.random.default_rng([settings.seed, 1]).permutation(np.flatnonzero(sizes >= FEWEST))
-    training, testing = common[: (len(common) + 1) // 2], common[(len(common) + 1) // 2 :]
-    rows = faces.select_columns(["id", "image"]).add_column("label", labels.astype(np.int32))
-    few = [np.flatnonzero(labels == label)[: settings.most] for label in testing]
-    test = np.sort(np.concatenate(few)) if few else np.empty(0, int)
-    train = np.flatnonzero(np.isin(labels, training))
+    shown = attribute_matrix(faces)[:, [ATTRIBUTES.index(name) for name in SHOWN]] > 0
+    labels, train, testing = combinations(shown, settings.seed)
+    test = np.sort(np.concatenate([rows[: settings.most] for rows in testing])) if testing else np.empty(0, int)
+    over = sum(map(len, testing)) - len(test)
     left_out = {
-        f"of a class with fewer than {FEWEST} faces": int(sizes[sizes < FEWEST].sum()),
-        f"over {settings.most} faces of a test class": int(sizes[testing].sum()) - len(test),
+        f"of a class with fewer than {FEWEST} faces": len(faces) - len(train) - len(test) - over,
+        f"over {settings.most} faces of a test class": over,
     }
+    classes = len(np.unique(labels[train])) + len(testing)
     source = (
-        f"{len(train) + len(test):,} drawn faces (not photographs) in {len(common)} classes of {len(SHOWN)} visible "
+        f"{len(train) + len(test):,} drawn faces (not photographs) in {classes} classes of {len(SHOWN)} visible "
         f"attributes, half of the classes each for training and test, seed {settings.seed}"
     )
+    rows = faces.select_columns(["id", "image"]).add_column("label", labels.astype(np.int32))
     return rows.select(train), rows.select(test), source, left_out
+
+
+def combinations(
+    shown: Bool[np.ndarray, "face attribute"], seed: int
+) -> tuple[Int[np.ndarray, " face"], Int[np.ndarray, " train"], list[Int[np.ndarray, " face_of_class"]]]:
+    """Classes of faces that show the same, those with enough faces dealt into two halves.
+
+    Args:
+        shown: which attributes each face shows.
+        seed: of the dealing.
+    Returns:
+        class of each face; rows of the training half; rows of each class of the test half.
+    """
+    codes = shown @ (1 << np.arange(shown.shape[1]))
+    _, labels, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    common = np.random.default_rng([seed, 1]).permutation(np.flatnonzero(sizes >= FEWEST))
+    half = (len(common) + 1) // 2
+    train = np.flatnonzero(np.isin(labels, common[:half]))
+    return labels, train, [np.flatnonzero(labels == label) for label in common[half:]]

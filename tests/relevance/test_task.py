@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from data_prep.drawn_faces import load as load_faces
 from multiturn.session import Session
 from multiturn.settings import EvaluationSettings, TrainingSettings
 from multiturn.task import Pictured, Searchable, Staged, Task
 from multiturn.trial import run
-from relevance.classes import load_classes
+from relevance.classes import FEWEST, combinations, load_classes
 from relevance.settings import ClassSettings, FeatureSettings, HeadSettings, QuerySettings, RelevanceFeedbackSettings
 from relevance.task import RelevanceFeedback
 
@@ -34,6 +36,14 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
             noise = np.random.default_rng([species, number]).integers(-25, 25, (20, 20, 3))
             Image.fromarray((colour + noise).astype(np.uint8)).save(folder / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of 700 drawn faces."""
+    folder = tmp_path_factory.mktemp("drawn")
+    load_faces(700, 32, difficulty=ClassSettings().difficulty, processes=1, cache=folder)
+    return folder
 
 
 def settings(root: Path, head: int = 0, method: str = "rocchio") -> RelevanceFeedbackSettings:
@@ -64,12 +74,26 @@ def test_no_class_is_in_two_parts(birds):
     assert len(set.union(*parts)) == 12
 
 
-def test_drawn_faces_are_in_halves_that_share_no_class(tmp_path):
-    found = load_classes(ClassSettings(count=900, size=32, most=30), tmp_path)
+def test_faces_that_show_the_same_are_a_class_and_halves_share_none():
+    shown = np.random.default_rng(0).random((400, 4)) < [0.5, 0.5, 0.5, 0.05]
+    labels, train, testing = combinations(shown, seed=0)
+    assert len(testing) == 4 and all(len(rows) >= FEWEST for rows in testing)
+    assert not set(labels[train]) & {labels[rows[0]] for rows in testing}
+    for rows in [np.flatnonzero(labels == label) for label in np.unique(labels)]:
+        assert (shown[rows] == shown[rows[0]]).all()
+    common = np.concatenate([train, *testing])
+    assert not shown[common, 3].any() and len(np.unique(common)) == len(common)  # too few have the last one
+
+
+@pytest.mark.slow
+def test_drawn_faces_are_in_parts_that_share_no_class(drawn):
+    found = load_classes(ClassSettings(count=700, size=32, most=30), drawn)
     parts = [set(rows["label"]) for rows in (found.train, found.validation, found.test)]
     assert all(len(part) >= 2 for part in parts) and len(set.union(*parts)) == sum(map(len, parts))
     assert max(np.bincount(found.test["label"])) <= 30
     assert "not photographs" in found.source
+    counted = sum(len(rows) for rows in (found.train, found.validation, found.test))
+    assert sum(found.left_out.values()) + counted == 700
 
 
 def test_species_of_one_image_each_are_refused(tmp_path):
@@ -123,14 +147,18 @@ def test_examples_are_degraded_and_in_the_space_of_the_gallery(prepared):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", [0, 4])
-def test_training_reports_and_the_checkpoint_evaluates_to_the_same_numbers(head, birds, tmp_path, monkeypatch):
-    """As users call the programs, with a map that is trained and without."""
+@pytest.mark.parametrize("head", [0, 4], ids=["embedded", "birds-with-a-map"])
+def test_training_reports_and_the_checkpoint_evaluates_to_the_same_numbers(head, birds, drawn, tmp_path, monkeypatch):
+    """As users call the programs: on drawn faces without a map, and on birds with one that is trained."""
+    run_folder = tmp_path / "run"
     if head:
         pytest.importorskip("pytorch_metric_learning")
-    run_folder = tmp_path / "run"
+        data = ["--classes.root", str(birds)]
+    else:
+        shutil.copytree(drawn, run_folder / "faces")  # drawn before, as they would be here
+        data = ["--classes.count", "700", "--classes.size", "32", "--classes.most", "30"]
     options = [
-        *("--task", "cub-relevance", "--classes.root", str(birds), "--features.size", "16", "--method", "rocchio"),
+        *("--task", "cub-relevance", *data, "--features.size", "16", "--method", "rocchio"),
         *("--features.training.epochs", "1", "--features.training.batch_size", "8", "--beside", "[pichunter]"),
         *("--head.dim", str(head), "--training.epochs", "2", "--training.batch_size", "8", "--queries.page", "2"),
         *("--queries.count", "10", "--evaluation.turns", "3", "--evaluation.resamples", "20"),
@@ -145,7 +173,7 @@ def test_training_reports_and_the_checkpoint_evaluates_to_the_same_numbers(head,
     assert one["per_turn"] == other["per_turn"] and one["others"] == other["others"]
     assert {"Hit@2", "precision@2", "average_precision", "found", "left"} <= one["per_turn"][0].keys()
     assert one["protocol"]["vectors"] == ("a trained linear map of frozen ones" if head else "frozen")
-    assert len(one["harm_rate"]) == 3
+    assert len(one["harm_rate"]) == 3 and ("not photographs" in one["data"]) == (not head)
     assert (run_folder / "pictures" / "sessions.png").is_file() and (run_folder / "model.safetensors").is_file()
 
 
