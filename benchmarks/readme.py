@@ -21,8 +21,8 @@ EXAMPLES = """examples:
   python -m benchmarks.readme --check
 """
 FLAGS = {"check": "change nothing; exit with status 1 if a page is not what the JSON files give"}
-EVALUATED = "{train} --output_dir runs/{name}, then copy runs/{name}/metrics.json to benchmarks/results/{name}.json"
-ABLATED = "{ablate} --output_dir runs/{name}, then copy runs/{name}/ablation.json to benchmarks/results/{name}.json"
+EVALUATED = "{train} --output_dir runs/{name}, then python -m benchmarks.publish --run runs/{name} --name {name}"
+ABLATED = "{ablate} --output_dir runs/{name}, then python -m benchmarks.publish --run runs/{name} --name {name}"
 ABLATE = "python -m eval.ablate --task celeba-feedback"
 SOURCE = "--config configs/celeba-feedback/small-celeba.yaml --faces.root FOLDER"
 REAL = "as README.md shows for the real data"
@@ -32,8 +32,9 @@ AGAIN = {
     "cub-relevance-cutout": "python -m eval.evaluate --queries.degradation cutout",
     "cub-relevance-gamma": "python -m eval.evaluate --queries.degradation gamma",
     "lfw-reverse-kept": "python -m eval.evaluate --examples.self_hit keep",
-    "lfw-open-set": "python train.py --task lfw-reverse, whose pictures/open_set.json it is",
+    "lfw-open-set": "python -m benchmarks.publish --run runs/lfw-reverse --name lfw-open-set",
 }
+SAME = {"cub-relevance-short": "cub-relevance"}  # blocks that are made of another one's file
 # What makes the JSON file of each block.
 MADE_BY = {
     "search": "python -m benchmarks.search",
@@ -53,7 +54,8 @@ MADE_BY = {
         name: EVALUATED.format(train=f"python train.py --task {name} {REAL}", name=name)
         for name in ("celeba-attributes", "cub-relevance", "lfw-reverse")
     },
-    **{name: f"{options}, as RESULTS.md shows" for name, options in AGAIN.items()},
+    **{name: f"{command}, as RESULTS.md shows" for name, command in AGAIN.items()},
+    "cub-relevance-short": EVALUATED.format(train=f"python train.py --task cub-relevance {REAL}", name="cub-relevance"),
     "flickr8k": ABLATED.format(ablate=f"python -m eval.ablate --task vg-drilldown {REAL}", name="flickr8k"),
     "ablation": ABLATED.format(ablate=ABLATE, name="ablation"),
     "ablation-celeba": ABLATED.format(ablate=f"{ABLATE} {SOURCE}", name="ablation-celeba"),
@@ -107,7 +109,7 @@ def block_of(name: str, results: Path = RESULTS) -> str:
     """
     if name not in MADE_BY:
         raise ValueError(f"no block is called {name!r}; known: {', '.join(MADE_BY)}")
-    file = results / f"{name}.json"
+    file = results / f"{SAME.get(name, name)}.json"
     if not file.is_file():
         raise FileNotFoundError(f"block {name} needs {file.name} in {results.name}: {MADE_BY[name]}")
     content = json.loads(file.read_text(encoding="utf-8"))
@@ -144,6 +146,7 @@ def _writer(name: str) -> Callable[[Any], str]:
         "celeba-attributes": system_blocks.measures_block,
         "celeba-attributes-200": system_blocks.measures_block,
         "cub-relevance": system_blocks.iterations_block,
+        "cub-relevance-short": system_blocks.hits_block,
         "cub-relevance-cutout": system_blocks.iterations_block,
         "cub-relevance-gamma": system_blocks.iterations_block,
         "lfw-reverse": system_blocks.measures_block,

@@ -1,6 +1,6 @@
 """Blocks of search by attributes, by likes and by example photos, each from the content of one JSON file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.blocks import Result, machine_line, methods_of, narrow, table_by_turn
@@ -21,20 +21,31 @@ def measures_block(metrics: Result) -> str:
     return markdown_table(table, protocol_line(narrow(metrics)))
 
 
-def iterations_block(metrics: Result) -> str:
-    """Hits of every method's pages by iteration of feedback, and all that was measured at the last.
+def hits_block(metrics: Result) -> str:
+    """Hits of every method's pages and what was found, by iteration of feedback."""
+    return _by_iteration(metrics, ["Hit", "found"])
 
-    Turn 1 answers the example: the source's iteration 0.
-    """
+
+def iterations_block(metrics: Result) -> str:
+    """The same, with the precision of the pages, the order of the whole list, and how many sessions fare worse."""
+    block = _by_iteration(metrics, ["Hit", "precision", "average_precision", "found"])
+    if not metrics["harm_rate"]:
+        return block
+    harmed = ", ".join(f"{100 * metrics['harm_rate'][turn - 1]:.1f}" for turn in _turns(metrics))
+    return f"{block} Share of sessions that {metrics['model']} harms at these iterations, %: {harmed}."
+
+
+def _by_iteration(metrics: Result, wanted: Sequence[str]) -> str:
+    """Tables of some measures, each named by what stands before its @."""
+    names = [name for one in wanted for name in measured(metrics) if name.partition("@")[0] == one]
+    tables = [table_by_turn(metrics, name, f"{label(name)} by iteration", _turns(metrics)) for name in names]
+    return "\n\n".join([*map(markdown_table, tables), protocol_line(narrow(metrics))])
+
+
+def _turns(metrics: Result) -> dict[int, str]:
+    """Turns to show and their iterations: turn 1 answers the example, the source's iteration 0."""
     last = metrics["per_turn"][-1]["turn"]
-    hit = next(name for name in measured(metrics) if name.startswith("Hit@"))
-    turns = {one + 1: f"{one}" for one in ITERATIONS if one + 1 < last} | {last: f"{last - 1}"}
-    names = [name for name in measured(metrics) if name != hit]
-    table = [[f"Iteration {last - 1}", *(label(name) for name in names)]]
-    for method, rows in methods_of(metrics):
-        table.append([method, *(cell(name, rows[-1]) for name in names)])
-    parts = [table_by_turn(metrics, hit, f"{label(hit)} by iteration", turns), table]
-    return "\n\n".join([*map(markdown_table, parts), protocol_line(narrow(metrics))])
+    return {one + 1: f"{one}" for one in ITERATIONS if one + 1 < last} | {last: f"{last - 1}"}
 
 
 def open_set_block(result: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from multiturn.settings import EvaluationSettings, TrainingSettings, at_least
 if TYPE_CHECKING:
     from relevance.task import RelevanceFeedback
 
+NetworkLossName = Literal["classes", "multi-similarity"]
 Method = Literal["no feedback", "svm", "mlp", "triplet", "kept-triplet", "rocchio", "pichunter"]
 
 
@@ -44,8 +45,10 @@ class FeatureSettings:
     """What makes the frozen vector of an image, the same for all methods.
 
     Args:
-        kind: 'network': a small SE-ResNet trained here to name the training classes; 'encoder': one of the catalogue,
-            on its own weights.
+        kind: 'network': a small SE-ResNet trained here on the training classes; 'encoder': one of the catalogue, on
+            its own weights.
+        loss: of the network: 'classes', to name them; 'multi-similarity', as the source trains its network, which needs
+            pytorch-metric-learning.
         size: of the network's input, in pixels.
         training: of the network.
         encoder: for kind 'encoder'.
@@ -53,6 +56,7 @@ class FeatureSettings:
     """
 
     kind: Literal["network", "encoder"] = "network"
+    loss: NetworkLossName = "classes"
     size: int = 48
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(

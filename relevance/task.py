@@ -244,8 +244,7 @@ class RelevanceFeedback:
         network = train_network(
             self.classes.train,
             self.classes.validation,
-            settings.size,
-            settings.training,
+            settings,
             folder,
             self.settings.seed,
             kept,

@@ -1,4 +1,4 @@
-"""What is trained before any session: a network that names the training classes, and a map with Multi-Similarity."""
+"""What is trained before any session: a network on the training classes, and a map of frozen vectors."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +14,9 @@ from multiturn.draws import uniform
 from multiturn.encoders.images import PixelDataset
 from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.gallery import Gallery
-from multiturn.settings import TrainingSettings
 from multiturn.training import fit
 from relevance.methods import RelevanceModel
-from relevance.settings import HeadSettings
+from relevance.settings import FeatureSettings, HeadSettings, NetworkLossName
 
 
 class LabelledImages(TorchDataset[tuple[int, Tensor, Tensor]]):
@@ -35,48 +34,58 @@ class LabelledImages(TorchDataset[tuple[int, Tensor, Tensor]]):
         return *self._pixels[row], self.labels[row]
 
 
-class ClassLoss(nn.Module):
-    """Cross-entropy over the training classes, half of the images mirrored.
+class NetworkLoss(nn.Module):
+    """The loss of a network over the training classes, half of the images mirrored.
 
     Args:
         network: to be trained, with as many labels as there are classes.
+        loss: 'classes': cross-entropy of its labels; 'multi-similarity': see `MultiSimilarity`.
         seed: of who is mirrored; a function of the image's row and the epoch.
+    Raises:
+        ValueError: pytorch-metric-learning is wanted and not installed.
     """
 
-    def __init__(self, network: SEResNet, seed: int) -> None:
+    def __init__(self, network: SEResNet, loss: NetworkLossName, seed: int) -> None:
         super().__init__()
         self.network, self._seed = network, seed
+        self._similarity = MultiSimilarity() if loss == "multi-similarity" else None
 
     def forward(self, batch: Sequence[Tensor], epoch: int) -> Float[Tensor, ""]:
         """The loss of a batch of rows, pixels and classes."""
         rows, pixels, labels = batch
         mirrored = uniform(self._seed, rows, epoch, 1)[:, :, None, None] < 0.5
-        pixels = torch.where(mirrored, pixels.flip(3), pixels)
-        return cross_entropy(self.network.logits(self.network(pixels)), labels, label_smoothing=0.1)
+        vectors = self.network(torch.where(mirrored, pixels.flip(3), pixels))
+        if self._similarity is not None:
+            return self._similarity(vectors, labels)
+        return cross_entropy(self.network.logits(vectors), labels, label_smoothing=0.1)
 
 
 def train_network(
     train: Dataset,
     validation: Dataset,
-    size: int,
-    settings: TrainingSettings,
+    settings: FeatureSettings,
     output: Path,
     seed: int,
     resume: bool,
     device: torch.device,
 ) -> SEResNet:
-    """Train an SE-ResNet to name the training classes; the best epoch finds images of the validation classes best."""
-    examples = LabelledImages(train, size)
+    """Train an SE-ResNet on the training classes; the best epoch finds images of the validation classes best.
+
+    Raises:
+        ValueError: a loss is wanted whose library is not installed.
+    """
+    examples, training = LabelledImages(train, settings.size), settings.training
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = SEResNet(examples.names, height=size, width=size, independent=False).to(device)
+        network = SEResNet(examples.names, height=settings.size, width=settings.size, independent=False).to(device)
     labels = torch.tensor(validation["label"])
 
     def validate(module: nn.Module) -> Mapping[str, float]:
-        vectors = SEResNetEncoder(network).encode(validation, settings.batch_size)
+        vectors = SEResNetEncoder(network).encode(validation, training.batch_size)
         return {"nearest_right": nearest_right(vectors, labels)}
 
-    fit(ClassLoss(network, seed), examples, settings, validate, "nearest_right", output, seed, resume, "class network")
+    loss = NetworkLoss(network, settings.loss, seed)
+    fit(loss, examples, training, validate, "nearest_right", output, seed, resume, "class network")
     return network
 
 
@@ -92,6 +101,37 @@ def nearest_right(vectors: Float[Tensor, "item dim"], labels: Int[Tensor, " item
     return float((labels[nearest] == labels).double().mean())
 
 
+class MultiSimilarity(nn.Module):
+    """The Multi-Similarity loss of a batch, on the pairs that its miner chooses.
+
+    Args:
+        alpha: weight of pairs of one class.
+        beta: weight of pairs of different classes.
+        base: similarity that is neither high nor low. The defaults are pytorch-metric-learning's own.
+    Raises:
+        ValueError: pytorch-metric-learning is not installed.
+    Source:
+        Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning", CVPR 2019, which
+        papers/relevance-feedback-cub.txt trains a whole InceptionV3 with. Loss and miner are pytorch-metric-learning's.
+    """
+
+    def __init__(self, alpha: int = 2, beta: int = 50, base: float = 0.5) -> None:
+        super().__init__()
+        try:
+            from pytorch_metric_learning.losses import MultiSimilarityLoss
+            from pytorch_metric_learning.miners import MultiSimilarityMiner
+        except ImportError as reason:
+            raise ValueError(
+                "the Multi-Similarity loss needs pytorch-metric-learning: pip install 'multiturn-retrieval[metric]', "
+                "or set head.dim to 0 and features.loss to classes"
+            ) from reason
+        self._loss, self._miner = MultiSimilarityLoss(alpha, beta, base), MultiSimilarityMiner()
+
+    def forward(self, vectors: Float[Tensor, "item dim"], labels: Int[Tensor, " item"]) -> Float[Tensor, ""]:
+        """The loss of a batch."""
+        return self._loss(vectors, labels, self._miner(vectors, labels))
+
+
 class HeadLoss(nn.Module):
     """The Multi-Similarity loss of a batch of frozen vectors after the model's map.
 
@@ -102,31 +142,16 @@ class HeadLoss(nn.Module):
         settings: of the loss.
     Raises:
         ValueError: pytorch-metric-learning is not installed.
-    Source:
-        Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning", CVPR 2019, which
-        papers/relevance-feedback-cub.txt trains a whole InceptionV3 with. Loss and miner are pytorch-metric-learning's.
     """
 
     def __init__(
         self, model: RelevanceModel, gallery: Gallery, labels: Int[Tensor, " candidate"], settings: HeadSettings
     ) -> None:
         super().__init__()
-        try:
-            from pytorch_metric_learning.losses import MultiSimilarityLoss
-            from pytorch_metric_learning.miners import MultiSimilarityMiner
-        except ImportError as reason:
-            raise ValueError(
-                "the Multi-Similarity loss needs pytorch-metric-learning: pip install 'multiturn-retrieval[metric]', "
-                "or set head.dim to 0"
-            ) from reason
         self.model, self._gallery, self._labels = model, gallery, labels
-        self._loss, self._miner = (
-            MultiSimilarityLoss(settings.alpha, settings.beta, settings.base),
-            MultiSimilarityMiner(),
-        )
+        self._loss = MultiSimilarity(settings.alpha, settings.beta, settings.base)
 
     def forward(self, target: Int[Tensor, " item"], epoch: int) -> Float[Tensor, ""]:
         """See `multiturn.task.Task.rollout`; a batch holds positions in the gallery."""
         target = target.to(self._labels.device)
-        vectors, labels = self.model(self._gallery.vectors[target]), self._labels[target]
-        return self._loss(vectors, labels, self._miner(vectors, labels))
+        return self._loss(self.model(self._gallery.vectors[target]), self._labels[target])

@@ -1,12 +1,21 @@
 """Claims about the blocks of three systems, and about the benchmark of their defaults."""
 
+import json
 import sys
 from typing import Any
 
 import pytest
 
 from benchmarks.defaults import timed
-from benchmarks.system_blocks import defaults_block, iterations_block, measures_block, open_set_block, refits_block
+from benchmarks.publish import publish
+from benchmarks.system_blocks import (
+    defaults_block,
+    hits_block,
+    iterations_block,
+    measures_block,
+    open_set_block,
+    refits_block,
+)
 
 MACHINE = {"device": "cpu", "cpu": "made up", "threads": 1, "other_programs": 0.0, "versions": {"torch": "9"}}
 
@@ -53,10 +62,33 @@ def test_iterations_count_from_the_answer_to_the_example():
     ours, theirs = (
         [turn(n, found=0.5, **{"Hit@8": round(gain * n, 2)}) for n in range(1, 17)] for gain in (0.05, 0.01)
     )
-    lines = iterations_block(metrics(ours, theirs)).splitlines()
+    block = iterations_block(metrics(ours, theirs) | {"harm_rate": [0.5] * 15 + [0.25]})
+    lines = block.splitlines()
     assert lines[0] == "| Hit@8 by iteration | 0 | 1 | 2 | 3 | 5 | 8 | 11 | 15 |"
     assert lines[2].startswith("| ours | 0.0500 | 0.1000 | 0.1500 | 0.2000 | 0.3000 | 0.4500 | 0.6000 | 0.8000 [")
-    assert "| Iteration 15 | Found |" in lines
+    assert lines[5] == "| Found by iteration | 0 | 1 | 2 | 3 | 5 | 8 | 11 | 15 |"
+    assert block.endswith("at these iterations, %: 50.0, 50.0, 50.0, 50.0, 50.0, 50.0, 50.0, 25.0.")
+
+
+def test_the_short_block_has_hits_and_what_was_found_alone():
+    turns = [turn(n, found=0.5, average_precision=0.3, **{"Hit@8": 0.1, "precision@8": 0.1}) for n in (1, 2)]
+    heads = [line for line in hits_block(metrics(turns, turns)).splitlines() if " by iteration " in line]
+    assert heads == ["| Hit@8 by iteration | 0 | 1 |", "| Found by iteration | 0 | 1 |"]
+
+
+def test_publishing_keeps_what_blocks_show(tmp_path):
+    turns = [turn(n, found=1 / 3, **{"Hit@8": 0.1, "Hits@8": 0.5}) for n in (1, 2)]
+    whole = metrics(turns, turns) | {"comparisons": [1]}
+    (tmp_path / "metrics.json").write_text(json.dumps(whole))
+    published = json.loads(publish(tmp_path, "cub-relevance", tmp_path / "results").read_text())
+    assert iterations_block(published) == iterations_block(whole)
+    assert "Hits@8" not in published["per_turn"][0] and "comparisons" not in published
+    assert published["per_turn"][0]["found"] == 0.333333
+
+
+def test_publishing_an_unfinished_run_says_what_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"open_set\.json, which is not there; finish the run first"):
+        publish(tmp_path, "lfw-open-set", tmp_path)
 
 
 def test_fewer_iterations_have_fewer_columns():

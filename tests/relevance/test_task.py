@@ -149,11 +149,10 @@ def test_examples_are_degraded_and_in_the_space_of_the_gallery(prepared):
 @pytest.mark.slow
 @pytest.mark.parametrize("head", [0, 4], ids=["embedded", "birds-with-a-map"])
 def test_training_reports_and_the_checkpoint_evaluates_to_the_same_numbers(head, birds, drawn, tmp_path, monkeypatch):
-    """As users call the programs: on drawn faces without a map, and on birds with one that is trained."""
+    """As users call the programs: on drawn faces, and on birds with Multi-Similarity for a network and for a map."""
     run_folder = tmp_path / "run"
     if head:
-        pytest.importorskip("pytorch_metric_learning")
-        data = ["--classes.root", str(birds)]
+        data = ["--classes.root", str(birds), "--features.loss", "multi-similarity"]
     else:
         shutil.copytree(drawn, run_folder / "faces")  # drawn before, as they would be here
         data = ["--classes.count", "700", "--classes.size", "32", "--classes.most", "30"]
