@@ -1,0 +1,80 @@
+"""Claims that the pages make of published results, each read from the file that its table is written from."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from benchmarks.blocks import methods_of
+from benchmarks.program import RESULTS
+from benchmarks.readme import MADE_BY
+
+
+def published(name: str) -> dict[str, Any]:
+    file = RESULTS / f"{name}.json"
+    if not file.is_file():
+        pytest.skip(f"not measured yet: {MADE_BY[name]}")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def by_turn(metrics: dict[str, Any], measure: str) -> dict[str, list[float]]:
+    """A measure of every method, by its name without the role."""
+    return {name.partition(" (")[0]: [row[measure] for row in rows] for name, rows in methods_of(metrics)}
+
+
+@pytest.mark.parametrize("name", ["cub-relevance", "cub-relevance-cutout", "cub-relevance-gamma"])
+def test_without_feedback_hits_fall_slowly_and_the_svm_rises_above_them(name):
+    hits = by_turn(published(name), "Hit@8")
+    control, svm = hits["no feedback"], hits["SVM"]
+    assert all(after < before + 0.02 for before, after in pairwise(control))
+    assert max(svm) > svm[0] and svm.index(max(svm)) > 0
+    assert all(ours > theirs for ours, theirs in zip(svm[1:4], control[1:4], strict=True))
+
+
+@pytest.mark.parametrize("name", ["cub-relevance", "cub-relevance-cutout", "cub-relevance-gamma"])
+def test_every_method_finds_more_of_a_class_than_no_feedback(name):
+    found = by_turn(published(name), "found")
+    control = found.pop("no feedback")[-1]
+    assert min(shares[-1] for shares in found.values()) > control + 0.1
+
+
+@pytest.mark.parametrize("name", ["cub-relevance", "cub-relevance-cutout", "cub-relevance-gamma"])
+def test_re_embedding_does_not_collapse_and_dips_only_without_the_old_coordinates(name):
+    hits = by_turn(published(name), "Hit@8")
+    assert hits["triplet re-embedding"][1] > 0.5 * hits["triplet re-embedding"][0]
+    assert hits["triplet, old coordinates kept"][1] > hits["triplet, old coordinates kept"][0]
+
+
+@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
+def test_the_attribute_space_ranks_at_least_as_well_as_the_classifier(name):
+    metrics = published(name)
+    precision, average = (by_turn(metrics, measure) for measure in ("P@10", "average_precision"))
+    classifiers = [value[-1] for method, value in average.items() if method.startswith("attribute classifier")]
+    assert len(classifiers) == 2 and average["attribute space"][-1] >= max(classifiers)
+    assert precision["attribute space"][-1] >= 2.5 * metrics["per_turn"][-1]["prevalence"]
+    assert average["true attributes"][-1] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_face_network_finds_people_better_than_features_of_whole_pictures():
+    metrics = published("lfw-reverse")
+    baseline = next(one for one in metrics["others"] if one["role"] == "baseline")
+    for measure in ("hit@1", "hit@5", "hit@20", "average_precision", "r_precision"):
+        assert metrics["per_turn"][0][measure] > baseline["per_turn"][0][measure]
+
+
+def test_the_sources_protocol_is_flagged_where_the_query_is_kept():
+    metrics = published("lfw-reverse-kept")
+    assert "KEPT IN THE INDEX" in metrics["protocol"]["the query"] and metrics["per_turn"][0]["hit@1"] == 1
+
+
+@pytest.mark.parametrize("method", ["mlp", "triplet", "kept-triplet", "rocchio", "pichunter"])
+def test_sessions_at_once_are_ten_times_as_fast_as_a_loop(method):
+    result = published("relevance")
+    assert result["settings"]["sessions"] >= 1000 and result["methods"][method]["times_faster"] >= 10
+
+
+def test_the_defaults_take_less_than_four_minutes():
+    """Of a quiet machine's clock; or of one core's time, where other programs were running."""
+    for task, one in published("defaults")["tasks"].items():
+        assert min(one["wall_seconds"], one["processor_seconds"]) < 240, task
