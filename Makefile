@@ -28,7 +28,7 @@ check: $(INSTALLED) ## check format, lint, types and floors, then run the tests
 bench: $(INSTALLED) ## measure speed
 	$(PY) -m benchmarks.run
 
-install: $(INSTALLED) ## make .venv and install the toolkit with its test, study and faces extras
+install: $(INSTALLED) ## make .venv and install the toolkit with its test, study, faces and track extras
 
 clean: ## remove caches and build products; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -36,7 +36,7 @@ clean: ## remove caches and build products; .venv and runs stay
 
 # The stamp makes a repeated run instant: pip runs again only when one of these two files is newer.
 $(INSTALLED): pyproject.toml constraints.txt | $(PY)
-	$(PY) -m pip install --editable '.[test,study,faces]' --constraint constraints.txt
+	$(PY) -m pip install --editable '.[test,study,faces,track]' --constraint constraints.txt
 	@touch $@
 
 $(PY):

@@ -1,12 +1,14 @@
 """Train a task's retriever and report on it: `accelerate launch train.py --task celeba-feedback`."""
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import Namespace
 
 from multiturn.cli import Parser, TaskSettings, clear_errors
+from multiturn.settings import TRACKERS
 
 CONFIGS = Path(__file__).parent / "configs"
 EXAMPLES = """examples:
@@ -14,6 +16,7 @@ EXAMPLES = """examples:
   python train.py --task celeba-feedback --faces.root /data/celeba
   python train.py --task celeba-feedback --gru.margin 1.0 --training.epochs 20 --output_dir runs/margin-1
   python train.py --task celeba-feedback --output_dir runs/margin-1 --resume
+  python train.py --task celeba-feedback --training.accumulate 4 --training.checkpoint_seconds 60 --tracker none
   python train.py --task celeba-feedback --print_config
   accelerate launch --mixed_precision bf16 train.py --task celeba-feedback
 """
@@ -22,10 +25,35 @@ EXAMPLES = """examples:
 def parse(arguments: Sequence[str]) -> tuple[TaskSettings, Namespace, str]:
     """Read the command line; returns the settings, all options, and the resolved configuration as YAML."""
     parser = Parser(prog="train.py", description=__doc__, epilog=EXAMPLES)
+    arguments = [*begun(arguments), *arguments]
     parser.add_task(arguments, CONFIGS)
     parser.add_argument("--output_dir", type=Path, help="where all results go; runs/TASK if not given")
-    parser.add_argument("--resume", action="store_true", help="go on from what output_dir holds")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        choices=["latest"],
+        const="latest",
+        help="go on from the latest whole checkpoint of each training in output_dir, as if it had never stopped; its "
+        "settings are the defaults",
+    )
+    parser.add_argument(
+        "--tracker",
+        choices=TRACKERS,
+        help="what is told losses, learning rate, gradient norm and validation values; tensorboard where it is "
+        "installed, if not given: tensorboard --logdir OUTPUT_DIR",
+    )
     return parser.parse_task(arguments)
+
+
+def begun(arguments: Sequence[str]) -> list[str]:
+    """Arguments that make the configuration of a run that is to be resumed the default; none for a new one."""
+    first = ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--task", default="")
+    first.add_argument("--output_dir", type=Path)
+    first.add_argument("--resume", nargs="?", const="latest")
+    asked, _ = first.parse_known_args(list(arguments))
+    config = (asked.output_dir or Path("runs") / asked.task) / "config.yaml"
+    return ["--config", str(config)] if asked.resume and config.is_file() else []
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -33,12 +61,14 @@ def main(arguments: Sequence[str]) -> None:
     settings, options, config = parse(arguments)
     # Heavy imports come after the command line is known to be right.
     from multiturn.experiment import report, start_output, train_retriever
+    from multiturn.tracking import tracked
 
-    output = options.output_dir or Path("runs") / options.task
-    start_output(output, config, options.resume)
-    task = settings.build(output)
-    task.prepare(options.resume)
-    retriever = train_retriever(task, settings, output, options.resume)
+    output, resume = options.output_dir or Path("runs") / options.task, options.resume is not None
+    with tracked(options.tracker):
+        start_output(output, config, resume)
+        task = settings.build(output)
+        task.prepare(resume)
+        retriever = train_retriever(task, settings, output, resume)
     report(task, retriever, settings.evaluation, output, options.task)
 
 

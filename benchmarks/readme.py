@@ -47,6 +47,7 @@ MADE_BY = {
     "celeba": EVALUATED.format(train=f"python train.py --task celeba-feedback {SOURCE}", name="celeba"),
     "regions": "python -m benchmarks.regions",
     "scaling": "python -m benchmarks.scaling",
+    "kills": "python -m benchmarks.kills",
     "relevance": "python -m benchmarks.relevance",
     "drilldown": EVALUATED.format(train="python train.py --task vg-drilldown", name="drilldown"),
     "defaults": "python -m benchmarks.defaults",
@@ -126,6 +127,7 @@ def unlike(text: str, wanted: str) -> str:
 
 def _writer(name: str) -> Callable[[Any], str]:
     from benchmarks import blocks, system_blocks
+    from benchmarks.kills import table_of_kills
     from benchmarks.regions import table_of_regions
     from benchmarks.scaling import table_of_scaling
 
@@ -140,6 +142,7 @@ def _writer(name: str) -> Callable[[Any], str]:
         "celeba": blocks.evaluation_block,
         "regions": table_of_regions,
         "scaling": table_of_scaling,
+        "kills": table_of_kills,
         "drilldown": blocks.by_turn_block,
         "relevance": system_blocks.refits_block,
         "defaults": system_blocks.defaults_block,

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from accelerate.utils import gather_object
 from torch import nn
 
 from multiturn.certificates import CertifiedIndex, certificate_line, certified_index
@@ -21,17 +23,18 @@ from multiturn.files import write_text
 from multiturn.gallery import Gallery
 from multiturn.metrics import metric_named
 from multiturn.processes import launched
+from multiturn.ranks import Ranks, join
 from multiturn.report.page import report_run
 from multiturn.report.protocol_tables import protocol_table, session_table
 from multiturn.report.sessions import keep_sessions
 from multiturn.report.tables import certificate_lines, comparison_table, markdown_table, per_turn_table, protocol_line
 from multiturn.results import results_of
 from multiturn.session import Retriever
-from multiturn.settings import EvaluationSettings
+from multiturn.settings import CHANGEABLE, EvaluationSettings
 from multiturn.task import Exam, Pictured, Stage, Staged, Task
 from multiturn.training import fit, save_pretrained
 from multiturn.trec import recorded
-from multiturn.trial import Outcome, run
+from multiturn.trial import Outcome, Trial, run
 
 PACKAGES = ("multiturn-retrieval", "torch", "timm", "accelerate", "datasets", "numpy")
 
@@ -40,15 +43,33 @@ def start_output(output: Path, config: str, resume: bool) -> None:
     """Make an output folder and save the resolved configuration in it; of several processes only the first does.
 
     Raises:
-        ValueError: the folder holds results, and they are not to be resumed.
+        ValueError: the folder holds results, and they are not to be resumed, or were made with other settings than
+            those that may change (`multiturn.settings.CHANGEABLE`).
     """
     if not launched().is_main_process:
         return
-    if not resume and (output / "config.yaml").exists():
-        raise ValueError(
-            f"{output} already holds results; add --resume to go on, choose another --output_dir, or delete it"
-        )
-    write_text(output / "config.yaml", config)
+    path = output / "config.yaml"
+    if path.exists():
+        if not resume:
+            raise ValueError(
+                f"{output} already holds results; add --resume to go on, choose another --output_dir, or delete it"
+            )
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if changed := list(_changed(before, yaml.safe_load(config))):
+            raise ValueError(
+                f"{output} was begun with other settings: {'; '.join(changed)}; give those it was begun with, or "
+                "choose another --output_dir"
+            )
+    write_text(path, config)
+
+
+def _changed(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Settings that both configurations have and that differ; a setting that only one version knows is passed over."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in sorted((before.keys() & now.keys()) - set(CHANGEABLE)):
+            yield from _changed(before[key], now[key], f"{name}.{key}" if name else key)
+    elif before != now:
+        yield f"{name} is {now}, was {before}"
 
 
 def train_retriever(task: Task, settings: TaskSettings, output: Path, resume: bool = False) -> nn.Module:
@@ -82,15 +103,35 @@ def train_retriever(task: Task, settings: TaskSettings, output: Path, resume: bo
 
 
 def validation_values(task: Task, retriever: nn.Module, settings: EvaluationSettings) -> dict[str, float]:
-    """Metrics and measures of the last turn of the validation trial, and `recall`: R@K averaged over K and turns."""
-    outcome = run(task.validation(retriever), settings.batch_size, show_progress=False)
-    tables = {name: metric_named(name)(outcome.ranks, "expected") for name in metric_names(settings)}
+    """Metrics and measures of the last turn of the validation trial, and `recall`: R@K averaged over K and turns.
+
+    Several processes play a part of the sessions each, and have the same values as one.
+    """
+    ranks, measures = _played_together(task.validation(retriever), settings.batch_size)
+    tables = {name: metric_named(name)(ranks, "expected") for name in metric_names(settings)}
     values = {name: float(table[:, -1].mean()) for name, table in tables.items()}
     if settings.recall_at:
         recalls = [tables[f"R@{k}"][:, 1:].mean() for k in settings.recall_at]
         values["recall"] = float(torch.stack(recalls).mean())
     # `loss` is the training loss in the history.
-    return values | {f"validation_{name}": float(m[:, -1].mean()) for name, m in outcome.measures.items()}
+    return values | {f"validation_{name}": float(m[:, -1].mean()) for name, m in measures.items()}
+
+
+def _played_together(trial: Trial, batch_size: int) -> tuple[Ranks, Mapping[str, torch.Tensor]]:
+    """Ranks and measures of all sessions of a trial, in their order, shared out among the processes."""
+    state, sessions = launched(), len(trial.targets)
+    if state.num_processes == 1 or sessions < state.num_processes:
+        outcome = run(trial, batch_size, show_progress=False)
+        return outcome.ranks, outcome.measures
+    rows = torch.arange(sessions)
+    own = rows[state.process_index :: state.num_processes]
+    opening = None if trial.opening is None else trial.opening[own]
+    outcome = run(replace(trial, targets=trial.targets[own], opening=opening), batch_size, show_progress=False)
+    parts = gather_object([(own, outcome.ranks, outcome.measures)])
+    order = torch.cat([part for part, _, _ in parts]).argsort()
+    ranks = join([part for _, part, _ in parts], dim=0)
+    measures = {name: torch.cat([part[name] for _, _, part in parts])[order] for name in outcome.measures}
+    return Ranks(ranks.best[order], ranks.worst[order], ranks.candidates), measures
 
 
 def report(

@@ -1,6 +1,7 @@
 """Writing files so that a full disk or a killed process leaves the old one whole; no format lives here."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,17 +55,29 @@ def commit_folder(partial: Path, path: Path) -> None:
     _to_disk(path.parent)
 
 
+def remove_folder(path: Path) -> None:
+    """Delete a folder if there is one; killed meanwhile, it leaves the whole folder or none of that name."""
+    hidden = path.with_name(f".{path.name}.removed")
+    shutil.rmtree(hidden, ignore_errors=True)
+    if path.exists():
+        os.replace(path, hidden)
+        shutil.rmtree(hidden)
+
+
 @contextmanager
-def atomic_files(folder: Path) -> Iterator[Path]:
+def atomic_files(folder: Path, last: str = "") -> Iterator[Path]:
     """Yield a temporary folder; on success each file in it takes the place of its namesake in `folder`.
 
     For writers that name their files themselves. Each file is replaced in one step, in the order of their names.
+
+    Args:
+        last: name of the file to replace after all others: the one that says that the rest is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=folder) as name:
         partial = Path(name)
         yield partial
-        for file in sorted(partial.iterdir()):
+        for file in sorted(partial.iterdir(), key=lambda file: (file.name == last, file.name)):
             _to_disk(file)
             os.replace(file, folder / file.name)
     _to_disk(folder)

@@ -3,6 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Training settings that may differ when a training goes on; what it ends with depends on all the others.
+CHANGEABLE = ("epochs", "workers", "keep", "checkpoint_seconds", "checkpoint_steps")
+# Programs that are told how a training goes: accelerate's.
+TRACKERS = (
+    *("none", "tensorboard", "wandb", "trackio", "aim", "comet_ml", "mlflow", "clearml", "dvclive", "swanlab", "all"),
+)
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -10,13 +17,21 @@ class TrainingSettings:
 
     Args:
         epochs: passes over the training examples.
-        batch_size: examples a step and process.
+        batch_size: examples at once in a process.
         learning_rate: of Adam, decayed to zero along a half cosine if `decay` is set.
         weight_decay: of Adam, decoupled.
         decay: whether the learning rate falls.
         gradient_norm: clip gradients to this norm; 0 leaves them as they are.
+        accumulate: batches of each process whose gradients make one step. Where the loss is a mean over sessions, a
+            step equals that of one batch of so many times the size, up to rounding. Where a session is compared with
+            the others of its batch (in-batch negatives: vg-drilldown, celeba-attributes, the Multi-Similarity map of
+            cub-relevance), it is not: the negatives stay those of one batch. Nor where a network normalises by its
+            batch.
         workers: processes that decode images; 0 decodes in the training process.
         keep: checkpoints kept for `--resume`, newest first.
+        checkpoint_seconds: write a checkpoint within an epoch whenever so many seconds have passed since the last one;
+            0 never does. One is written after each epoch in any case.
+        checkpoint_steps: write a checkpoint within an epoch each so many steps; 0 never does.
     """
 
     epochs: int = 14
@@ -25,13 +40,16 @@ class TrainingSettings:
     weight_decay: float = 0.0
     decay: bool = False
     gradient_norm: float = 0.0
+    accumulate: int = 1
     workers: int = 0
     keep: int = 2
+    checkpoint_seconds: float = 120.0
+    checkpoint_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "keep"):
+        for name in ("epochs", "batch_size", "accumulate", "keep"):
             at_least(name, getattr(self, name), 1)
-        for name in ("weight_decay", "gradient_norm", "workers"):
+        for name in ("weight_decay", "gradient_norm", "workers", "checkpoint_seconds", "checkpoint_steps"):
             at_least(name, getattr(self, name), 0)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")

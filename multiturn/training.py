@@ -1,48 +1,52 @@
 """Training any module whose forward(batch, epoch) returns a loss: epochs, checkpoints, resume; no model lives here."""
 
-import json
 import math
-import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration
+from accelerate.utils import DataLoaderConfiguration, GradientAccumulationPlugin
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 from tqdm.auto import tqdm
 
-from multiturn.files import atomic_file, atomic_files, commit_folder, write_text
+from multiturn.checkpoints import BEST, LOOK, Checkpoints, Progress
+from multiturn.files import atomic_file, atomic_files
 from multiturn.processes import launched
-from multiturn.settings import TrainingSettings
+from multiturn.settings import CHANGEABLE, TrainingSettings
+from multiturn.tracking import tracked_training
 
 
-@dataclass
-class Progress:
-    """What a training has reached; saved in every checkpoint.
+@dataclass(frozen=True)
+class _Run:
+    """One training with all that it needs."""
 
-    Attributes:
-        epoch: finished epochs.
-        best: the best validation value so far.
-        history: one dict an epoch: losses and validation values.
-    """
+    accelerator: Accelerator
+    module: nn.Module
+    loader: Any
+    optimizer: torch.optim.Optimizer
+    schedule: LambdaLR
+    settings: TrainingSettings
+    steps: int
+    progress: Progress
+    checkpoints: Checkpoints
+    title: str
 
-    epoch: int = 0
-    best: float = -math.inf
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def state_dict(self) -> dict[str, Any]:
-        """For `Accelerator.register_for_checkpointing`."""
-        return asdict(self)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """For `Accelerator.register_for_checkpointing`."""
-        self.epoch, self.best, self.history = state["epoch"], state["best"], list(state["history"])
+    def batches(self) -> Iterable[Any]:
+        """What is left of the epoch, in an order that depends on the seed and the epoch alone."""
+        done, epoch = self.progress.step, self.progress.epoch
+        self.loader.set_epoch(epoch)
+        # Worker processes are seeded by it; without one of its own, the loader would draw from the module's generator.
+        self.loader.generator.manual_seed(epoch)
+        skip = self.accelerator.skip_first_batches
+        rest = skip(self.loader, done * self.settings.accumulate) if done else self.loader
+        return rest if done < self.steps else ()
 
 
 def fit(
@@ -58,57 +62,60 @@ def fit(
 ) -> Progress:
     """Train a module; it ends with the weights of its best epoch, in evaluation mode, where it was trained.
 
-    Precision, processes and devices are those that `accelerate launch` was told.
+    Precision, processes and devices are those that `accelerate launch` was told. Killed at any moment and resumed, it
+    ends with the same weights and history as if it had never stopped: to the last bit on a CPU.
 
     Args:
         module: its forward(batch, epoch) returns the loss, so that gradients synchronise over processes.
-        examples: map-style; the order of an epoch depends on `seed` and the epoch alone.
-        settings: epochs, batch size, learning rate.
-        validate: called after each epoch with the module in evaluation mode; returns named values.
+        examples: map-style; the order of an epoch depends on `seed` and the epoch alone, and an example must depend on
+            its position alone: what is random belongs into the module.
+        settings: epochs, batch size, learning rate, checkpoints.
+        validate: called after each epoch with the module in evaluation mode; returns named values, alike in every
+            process.
         primary: the one of them to maximise; to minimise one, '-' and its name.
         output: folder for `checkpoints/epoch-0001` and so on, `best.safetensors` and `history.json`.
-        seed: of the order of the examples.
-        resume: go on from the newest checkpoint in `output`; without one, start afresh.
+        seed: of the order of the examples, and of torch's, numpy's and Python's generators, which it sets.
+        resume: go on from the newest whole checkpoint in `output`; without one, start afresh.
         title: of the progress bar.
     Raises:
-        ValueError: a batch is larger than the data; a loss or the primary value is not finite.
+        ValueError: a batch is larger than the data; a loss or the primary value is not finite; the checkpoint was made
+            with other settings.
+        OSError: a checkpoint could not be written.
     """
     launched()
-    accelerator = Accelerator(dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=seed))
-    batches = len(examples) // (settings.batch_size * accelerator.num_processes)  # type: ignore[arg-type]
-    if batches == 0:
-        raise ValueError(
-            f"a batch of {settings.batch_size} in each of {accelerator.num_processes} processes is larger than "
-            f"the {len(examples)} training examples; lower batch_size"  # type: ignore[arg-type]
-        )
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    decay = _half_cosine(settings.epochs * batches) if settings.decay else _constant
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, decay)
-    loader = DataLoader(examples, settings.batch_size, shuffle=True, drop_last=True, num_workers=settings.workers)
-    wrapped, optimizer, loader = accelerator.prepare(module, optimizer, loader)
-    progress = Progress()
-    accelerator.register_for_checkpointing(progress, schedule)
-    _begin(output, progress, accelerator, resume, title)
-    for epoch in range(progress.epoch, settings.epochs):
-        loader.set_epoch(epoch)
-        loss = _one_epoch(wrapped, loader, optimizer, schedule, epoch, settings, accelerator, title)
+    accelerator = Accelerator(
+        dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=seed),
+        gradient_accumulation_plugin=GradientAccumulationPlugin(settings.accumulate, sync_with_dataloader=False),
+        **tracked_training(output),
+    )
+    run = _prepared(accelerator, module, examples, settings, output, seed, title)
+    progress = run.progress
+    run.checkpoints.begin(resume, seed)
+    if progress.epoch >= settings.epochs:
+        accelerator.print(f"{title}: was finished after epoch {progress.epoch}; nothing is left to train")
+    accelerator.init_trackers(title.replace(" ", "-"))
+    while progress.epoch < settings.epochs:
+        loss = _one_epoch(run)
         module.eval()
+        _same_everywhere(module, accelerator)
         values = dict(validate(module))
         name = primary.removeprefix("-")
         value = values[name] if name == primary else -values[name]
         if not math.isfinite(value):
-            raise ValueError(f"the validation value {name} is {values[name]} after epoch {epoch + 1}")
-        progress.epoch = epoch + 1
-        progress.history.append({"epoch": epoch + 1.0, "loss": loss, **values})
-        accelerator.print(f"{title}: epoch {epoch + 1}, loss {loss:.4f}, {name} {values[name]:.4f}")
+            raise ValueError(f"the validation value {name} is {values[name]} after epoch {progress.epoch + 1}")
+        progress.epoch, progress.step, progress.losses = progress.epoch + 1, 0, []
+        progress.history.append({"epoch": float(progress.epoch), "loss": loss, **values})
+        accelerator.print(f"{title}: epoch {progress.epoch}, loss {loss:.4f}, {name} {values[name]:.4f}")
+        accelerator.log({"epoch/loss": loss, **_named("validation", values)}, step=progress.epoch * run.steps)
         if value > progress.best:
             progress.best = value
             if accelerator.is_main_process:
-                save_weights(module, output / "best.safetensors")
-        _checkpoint(output, progress, accelerator, settings.keep)
+                save_weights(module, output / BEST)
+        run.checkpoints.save()
+    for tracker in accelerator.trackers:
+        tracker.finish()
     accelerator.wait_for_everyone()
-    load_weights(module, output / "best.safetensors")
+    load_weights(module, output / BEST)
     module.eval()
     return progress
 
@@ -121,7 +128,8 @@ def save_pretrained(module: Any, folder: Path) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; older files are untouched.
     """
-    with atomic_files(folder) as partial:
+    # Whoever goes on with a training takes config.json to say that the module is there.
+    with atomic_files(folder, last="config.json") as partial:
         try:
             module.save_pretrained(partial)
         except SafetensorError as reason:
@@ -158,60 +166,100 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise ValueError(f"{path} does not fit this model: {reason}") from reason
 
 
-def newest_checkpoint(output: Path) -> Path | None:
-    """The newest whole checkpoint below `output`; what a crash left half-written has another name."""
-    return max((output / "checkpoints").glob("epoch-*"), default=None)
-
-
-def _begin(output: Path, progress: Progress, accelerator: Accelerator, resume: bool, title: str) -> None:
-    newest = newest_checkpoint(output)
-    if resume and newest is not None:
-        accelerator.load_state(str(newest))
-        accelerator.print(f"{title}: resumed after epoch {progress.epoch}, from {newest}")
-    elif accelerator.is_main_process:
-        shutil.rmtree(output / "checkpoints", ignore_errors=True)
-        (output / "best.safetensors").unlink(missing_ok=True)
-    accelerator.wait_for_everyone()
-
-
-def _one_epoch(
-    module: nn.Module,
-    loader: Iterable[Any],
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    epoch: int,
-    settings: TrainingSettings,
+def _prepared(
     accelerator: Accelerator,
+    module: nn.Module,
+    examples: Dataset[Any],
+    settings: TrainingSettings,
+    output: Path,
+    seed: int,
     title: str,
-) -> float:
-    """Train one epoch; returns the mean loss over its steps and the processes."""
-    module.train()
-    total, steps = torch.zeros((), device=accelerator.device), 0
-    bar = tqdm(
-        loader,
-        desc=f"{title} {epoch + 1}/{settings.epochs}",
-        disable=not accelerator.is_main_process,
-        leave=False,
-        mininterval=0.5,
+) -> _Run:
+    count: int = len(examples)  # type: ignore[arg-type]
+    processes = accelerator.num_processes
+    together = settings.batch_size * settings.accumulate * processes
+    steps = count // together
+    if steps == 0:
+        times = f" {settings.accumulate} times" if settings.accumulate > 1 else ""
+        raise ValueError(
+            f"a batch of {settings.batch_size}{times} in each of {processes} processes is larger than the {count} "
+            f"training examples; lower batch_size{' or accumulate' if times else ''}"
+        )
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = LambdaLR(optimizer, _half_cosine(settings.epochs * steps) if settings.decay else _constant)
+    sampler = RandomSampler(examples, num_samples=steps * together)  # type: ignore[arg-type]
+    loader = DataLoader(
+        examples, settings.batch_size, sampler=sampler, num_workers=settings.workers, generator=torch.Generator()
     )
-    for batch in bar:
-        loss: Tensor = module(batch, epoch)
-        if steps % 20 == 0:  # Looking at a value waits for the GPU.
-            _check_loss(loss, epoch, settings)
-            bar.set_postfix(loss=f"{loss.item():.4f}")
-        accelerator.backward(loss)
-        if settings.gradient_norm:
-            accelerator.clip_grad_norm_(module.parameters(), settings.gradient_norm)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        total, steps = total + loss.detach(), steps + 1
-    mean = total / steps
-    if accelerator.num_processes > 1:
-        torch.distributed.all_reduce(mean, torch.distributed.ReduceOp.SUM)
-    mean = mean / accelerator.num_processes
-    _check_loss(mean, epoch, settings)
+    wrapped, optimizer, loader = accelerator.prepare(module, optimizer, loader)
+    may_change = [name for name in CHANGEABLE if not (settings.decay and name == "epochs")]
+    made_with = {name: value for name, value in vars(settings).items() if name not in may_change}
+    made_with |= {"seed": seed, "examples": count, "processes": processes, "precision": accelerator.mixed_precision}
+    progress = Progress()
+    checkpoints = Checkpoints(output, accelerator, progress, schedule, settings, made_with, title)
+    return _Run(accelerator, wrapped, loader, optimizer, schedule, settings, steps, progress, checkpoints, title)
+
+
+def _one_epoch(run: _Run) -> float:
+    """Train what is left of an epoch; returns the mean loss over all its batches and the processes."""
+    accelerator, progress, settings = run.accelerator, run.progress, run.settings
+    run.module.train()
+    kept = progress.losses[accelerator.process_index] if progress.step else 0.0
+    total = torch.tensor(kept, device=accelerator.device)
+    title = f"{run.title} {progress.epoch + 1}/{settings.epochs}"
+    hidden = not accelerator.is_main_process
+    with tqdm(total=run.steps, initial=progress.step, desc=title, disable=hidden, leave=False, mininterval=0.5) as bar:
+        for batch in run.batches():
+            with accelerator.accumulate(run.module):
+                loss: Tensor = run.module(batch, progress.epoch)
+                look = progress.step % LOOK == 0 and accelerator.sync_gradients
+                if look:  # Looking at a value waits for the GPU.
+                    _check_loss(loss, progress.epoch, settings)
+                    bar.set_postfix(loss=f"{loss.item():.4f}")
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    _clip(run, loss, look and bool(accelerator.trackers))
+                run.optimizer.step()
+                run.optimizer.zero_grad()
+            total += loss.detach().float()
+            if accelerator.sync_gradients:
+                run.schedule.step()
+                progress.step += 1
+                bar.update()
+                if run.checkpoints.due():
+                    progress.losses = _of_each_process(total, accelerator).tolist()
+                    _check_loss(total, progress.epoch, settings)
+                    run.checkpoints.save()
+    mean = _of_each_process(total, accelerator).mean() / (run.steps * settings.accumulate)
+    _check_loss(mean, progress.epoch, settings)
     return float(mean)
+
+
+def _of_each_process(number: Tensor, accelerator: Accelerator) -> Tensor:
+    gathered = accelerator.gather(number[None])
+    assert isinstance(gathered, Tensor)
+    return gathered
+
+
+def _clip(run: _Run, loss: Tensor, tell: bool) -> None:
+    """Clip the gradients if they are to be, and tell the trackers how the step looks."""
+    if not (run.settings.gradient_norm or tell):
+        return
+    # Clipping to infinity measures the norm and multiplies by 1.
+    norm = run.accelerator.clip_grad_norm_(run.module.parameters(), run.settings.gradient_norm or math.inf)
+    if tell:
+        told = {"loss": loss.item(), "learning_rate": float(run.schedule.get_last_lr()[0])}
+        told |= {} if norm is None else {"gradient_norm": float(norm)}  # DeepSpeed keeps it for itself.
+        step = run.progress.epoch * run.steps + run.progress.step
+        run.accelerator.log(_named("train", told), step=step)
+
+
+def _same_everywhere(module: nn.Module, accelerator: Accelerator) -> None:
+    """Give every process the first one's buffers: each has taken its running means over its own batches."""
+    if accelerator.num_processes > 1:
+        for buffer in module.buffers():
+            torch.distributed.broadcast(buffer, 0)
 
 
 def _check_loss(loss: Tensor, epoch: int, settings: TrainingSettings) -> None:
@@ -223,19 +271,8 @@ def _check_loss(loss: Tensor, epoch: int, settings: TrainingSettings) -> None:
         )
 
 
-def _checkpoint(output: Path, progress: Progress, accelerator: Accelerator, keep: int) -> None:
-    folder = output / "checkpoints"
-    partial = folder / f".epoch-{progress.epoch:04d}.partial"
-    if accelerator.is_main_process:
-        write_text(output / "history.json", json.dumps(progress.history, indent=1))
-        shutil.rmtree(partial, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        commit_folder(partial, folder / f"epoch-{progress.epoch:04d}")
-        for old in sorted(folder.glob("epoch-*"))[:-keep]:
-            shutil.rmtree(old)
+def _named(what: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f"{what}/{name}": value for name, value in values.items()}
 
 
 def _constant(step: int) -> float:

@@ -15,6 +15,8 @@ import yaml
 from safetensors.torch import load_file
 
 from facefb.retriever import FeedbackRetriever
+from multiturn.cli import Parser
+from multiturn.experiment import validation_values
 from multiturn.gallery import Gallery
 from multiturn.session import Session
 from multiturn.transcript import read_transcript
@@ -93,21 +95,46 @@ def test_a_checkpoint_and_its_gallery_load_and_show_a_page(trained: Path):
     assert page.shown.shape == (1, 5)
 
 
-@pytest.mark.slow
-def test_training_stopped_with_kill_9_and_resumed_ends_with_the_same_weights(trained: Path, tmp_path: Path):
-    output = tmp_path / "killed"
-    command = [sys.executable, "train.py", *SMALL, "--output_dir", str(output), "--training.epochs", "2"]
+def kill_when(there: str, output: Path, *more: str) -> None:
+    """Start a training, and kill it as soon as a checkpoint of that pattern lies below its output folder."""
+    command = [sys.executable, "train.py", *SMALL, "--output_dir", str(output), "--training.epochs", "2", *more]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 240
-        while not list((output / "checkpoints").glob("epoch-0001")) and process.poll() is None:
+        while not list(output.glob(there)) and process.poll() is None:
             assert time.monotonic() < deadline
-            time.sleep(0.02)
+            time.sleep(0.005)
+        assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
-    train(output, "--training.epochs", "2", "--resume")
-    whole, resumed = (load_file(folder / "model.safetensors") for folder in (trained, output))
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    first, second = (json.loads((folder / "history.json").read_text()) for folder in (trained, output))
-    assert first == second
+
+
+@pytest.mark.slow
+def test_killed_in_both_trainings_and_resumed_a_run_ends_with_the_same_weights_and_numbers(
+    trained: Path, tmp_path: Path
+):
+    output = tmp_path / "killed"
+    often = ["--training.checkpoint_steps", "1", "--features.training.checkpoint_steps", "1"]
+    kill_when("encoder/checkpoints/epoch-0000-step-*", output, *often)
+    kill_when("checkpoints/epoch-0001-step-*", output, *often, "--resume")
+    # The settings are those that the run was begun with.
+    resume = ["train.py", "--task", "celeba-feedback", "--output_dir", str(output), "--resume"]
+    said = program(*resume, "latest").stdout
+    assert "retriever: resumed after epoch 1 and " in said and "attribute classifier: " not in said
+    for name in ("model.safetensors", "encoder/model.safetensors"):
+        whole, resumed = (load_file(folder / name) for folder in (trained, output))
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert (trained / "history.json").read_text() == (output / "history.json").read_text()
+    first, second = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, output))
+    assert first["per_turn"] == second["per_turn"]
+    again = program(*resume).stdout
+    assert "was finished after epoch 2; nothing is left to train" in again and "report.html" in again
+
+
+@pytest.mark.slow
+def test_resuming_with_other_settings_is_refused_and_each_is_named(trained: Path):
+    refused = train(trained, "--resume", "--gru.margin", "1.5", "--training.learning_rate", "0.1", check=False)
+    assert refused.returncode == 1
+    named = "gru.margin is 1.5, was 2.0; training.learning_rate is 0.1, was 0.001"
+    assert f"was begun with other settings: {named}; give those" in refused.stderr
 
 
 @pytest.mark.slow
@@ -265,3 +292,20 @@ def test_two_processes_train_one_retriever_and_write_one_report(tmp_path: Path, 
     assert metrics["sessions"] == metrics["gallery"]["size"]
     rows = read_transcript(tmp_path / "run" / "transcript.jsonl").rows
     assert len(rows) == (TURNS + 1) * metrics["sessions"]
+    # One process alone has the same numbers, of the report and of the validation that two have shared.
+    program("-m", "eval.evaluate", "--checkpoint", str(tmp_path / "run"), "--output_dir", str(tmp_path / "alone"))
+    assert json.loads((tmp_path / "alone" / "metrics.json").read_text())["per_turn"] == metrics["per_turn"]
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    best = max(history, key=lambda row: row["percentile"])
+    alone = validated(tmp_path / "run")
+    assert alone == {name: value for name, value in best.items() if name not in ("epoch", "loss")}
+
+
+def validated(output: Path) -> dict[str, float]:
+    """Validation values of the retriever of a run, as this process finds them."""
+    parser, config = Parser(), ["--config", str(output / "config.yaml")]
+    parser.add_task(config, ROOT / "configs")
+    settings, _, _ = parser.parse_task(config)
+    task = settings.build(output)
+    task.prepare(checkpoint=output)
+    return validation_values(task, task.load_retriever(str(output)).eval(), settings.evaluation)

@@ -10,6 +10,7 @@ import torch
 
 from drilldown.drill_down import DrillDown
 from drilldown.model_settings import LossSettings, ModelSettings
+from drilldown.rollout import Rollout
 from drilldown.scenes_network import LABELS, SceneNetwork
 from drilldown.settings import CaptionSettings, DrilldownSettings, NoiseSettings, RegionSettings
 from drilldown.task import Drilldown, Unheard, model_title
@@ -151,6 +152,32 @@ def test_a_run_stopped_in_stage_2_goes_on_there(prepared: Drilldown, tmp_path: P
     whole = trained(longer, tmp_path / "whole")
     trained(prepared, tmp_path / "stopped")
     assert same_weights(whole, trained(longer, tmp_path / "stopped", resume=True))
+
+
+@pytest.mark.slow
+def test_killed_within_stage_2_it_goes_on_there_and_ends_with_the_same_bits(
+    prepared: Drilldown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Killed(BaseException):
+        pass
+
+    forward, played = Rollout.forward, []
+
+    def watched(self: Rollout, target: torch.Tensor, epoch: int) -> torch.Tensor:
+        played.append(self._settings.stage)
+        if played.count(2) == 3 and 1 in played:
+            raise Killed
+        return forward(self, target, epoch)
+
+    often = changed(prepared, joint=replace(TRAINING, checkpoint_steps=1))
+    whole = trained(often, tmp_path / "whole")
+    monkeypatch.setattr(Rollout, "forward", watched)
+    with pytest.raises(Killed):
+        trained(often, tmp_path / "killed")
+    before = len(played)
+    played.clear()
+    assert same_weights(whole, trained(often, tmp_path / "killed", resume=True))
+    assert 0 < len(played) < before and 1 not in played
 
 
 @pytest.mark.slow

@@ -1,9 +1,8 @@
-"""Claims about training: it learns, resumes to the last bit, and ends with the best epoch's weights."""
+"""Claims about training: it learns, by one process or several, and ends with the weights of its best epoch."""
 
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,61 +13,13 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.utils.data import Dataset
 
+from multiturn.checkpoints import newest_checkpoint
 from multiturn.settings import TrainingSettings
-from multiturn.training import fit, load_weights, newest_checkpoint, save_pretrained, save_weights
+from multiturn.training import load_weights, save_pretrained, save_weights
+from tests.multiturn.small_training import Line, equal, error, train, weights
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-POINTS = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-TRUTH = torch.tensor([1.0, -2.0, 0.5])
-
-
-class Points(Dataset):
-    def __init__(self, count: int = 50) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, row: int) -> tuple[int, torch.Tensor]:
-        return row, POINTS[row]
-
-
-class Line(nn.Module):
-    """Fits a plane, with dropout, so that random state matters too."""
-
-    def __init__(self, bad_epoch: int = -1) -> None:
-        super().__init__()
-        torch.manual_seed(5)
-        self.weight, self.drop, self.bad_epoch = nn.Linear(3, 1), nn.Dropout(0.1), bad_epoch
-        self.seen: list[list[int]] = []
-
-    def forward(self, batch, epoch: int):
-        rows, points = batch
-        self.seen.append(rows.tolist())
-        loss = (self.weight(self.drop(points))[:, 0] - points @ TRUTH).square().mean()
-        return loss * math.nan if epoch == self.bad_epoch else loss
-
-
-def error(module: nn.Module) -> dict[str, float]:
-    assert isinstance(module, Line)
-    with torch.no_grad():
-        return {"score": -float((module.weight(POINTS)[:, 0] - POINTS @ TRUTH).square().mean())}
-
-
-def train(output: Path, epochs: int, resume: bool = False, validate=error, module=None, **changes):
-    module = module or Line()
-    settings = TrainingSettings(**{"epochs": epochs, "batch_size": 8, "learning_rate": 0.05} | changes)
-    return module, fit(module, Points(), settings, validate, "score", output, seed=3, resume=resume)
-
-
-def weights(module: nn.Module) -> list[torch.Tensor]:
-    return [value.clone() for value in module.state_dict().values()]
-
-
-def equal(one: nn.Module, other: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
 def test_it_learns(tmp_path: Path):
@@ -272,79 +223,59 @@ def test_a_setting_out_of_range_is_named(setting, value):
         TrainingSettings(**{setting: value})
 
 
-# The same module and data again, as a program that is killed or started in several processes.
+def test_accumulated_batches_equal_one_batch_of_their_size_up_to_rounding(tmp_path: Path):
+    parts, accumulated = train(tmp_path / "parts", 3, module=Line(still=True), batch_size=4, accumulate=4)
+    whole, progress = train(tmp_path / "whole", 3, module=Line(still=True), batch_size=16)
+    assert [row for batch in parts.seen for row in batch] == [row for batch in whole.seen for row in batch]
+    assert [row["loss"] for row in accumulated.history] == pytest.approx([row["loss"] for row in progress.history])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(weights(parts), weights(whole), strict=True))
+
+
+def test_accumulated_batches_larger_than_the_data_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"batch of 8 7 times .* the 50 training examples; lower batch_size or accum"):
+        train(tmp_path, 1, accumulate=7)
+
+
+# In each of several processes: a whole training, one that is killed and resumed, and one that draws nothing at random.
 PROGRAM = """
-import sys, time, torch
+import sys, torch
 from pathlib import Path
-from torch import nn
-from accelerate import PartialState
-from multiturn.settings import TrainingSettings
-from multiturn.training import fit
+from multiturn.processes import launched
+from tests.multiturn.small_training import Killed, Line, train
 
-class Line(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(5)
-        self.weight, self.drop = nn.Linear(3, 1), nn.Dropout(0.1)
-    def forward(self, batch, epoch):
-        return (self.weight(self.drop(batch))[:, 0] - batch @ torch.tensor([1.0, -2.0, 0.5])).square().mean()
+def outcome(name, **options):
+    module, progress = train(output / name, 2, batch_size=4, **options)
+    return {"weights": module.state_dict(), "history": progress.history, "seen": module.seen}
 
-def validate(module):
-    validate.calls += 1
-    print("epoch", validate.calls, flush=True)
-    time.sleep(float(sys.argv[3]))
-    return {"score": float(validate.calls)}
-
-validate.calls = 0
-points = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-module = Line()
 output = Path(sys.argv[1])
-settings = TrainingSettings(int(sys.argv[2]), 8, 0.05)
-fit(module, list(points), settings, validate, "score", output, 3, "resume" in sys.argv)
-torch.save(module.state_dict(), output / f"final-{PartialState().process_index}.pt")
+outcomes = {"whole": outcome("whole"), "still": outcome("still", module=Line(still=True))}
+try:
+    outcome("parts", module=Line(killed_at=9), checkpoint_steps=1)
+except Killed:
+    outcomes["resumed"] = outcome("parts", resume=True)
+torch.save(outcomes, output / f"{launched().process_index}.pt")
 """
 
 
 @pytest.mark.slow
-def test_training_that_is_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    whole = [sys.executable, str(program), str(tmp_path / "whole"), "6", "0"]
-    subprocess.check_call(whole, cwd=Path.cwd(), env=environment(), stdout=subprocess.DEVNULL)
-    killed = [sys.executable, str(program), str(tmp_path / "killed"), "6", "0.02"]
-    for after in (2, 1):
-        victim = subprocess.Popen([*killed, "resume"], stdout=subprocess.PIPE, text=True, env=environment())
-        assert victim.stdout is not None
-        for line in victim.stdout:
-            if line.startswith(f"epoch {after}"):
-                break
-        time.sleep(0.01 * after)
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
-        victim.stdout.close()
-    subprocess.check_call([*killed, "resume"], env=environment(), stdout=subprocess.DEVNULL)
-    finals = [torch.load(tmp_path / name / "final-0.pt") for name in ("whole", "killed")]
-    assert all(torch.equal(finals[0][name], finals[1][name]) for name in finals[0])
-    histories = [json.loads((tmp_path / name / "history.json").read_text()) for name in ("whole", "killed")]
-    assert [epoch["loss"] for epoch in histories[0]] == [epoch["loss"] for epoch in histories[1]]
-
-
-@pytest.mark.slow
-def test_two_processes_end_with_equal_weights_that_no_one_process_reaches_alone(tmp_path: Path):
+def test_two_processes_resume_to_the_same_bits_and_train_as_one_with_batches_twice_as_large(tmp_path: Path):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     # `accelerate launch --cpu` starts one process whatever it is told; torchrun is what it calls for several.
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*launch, str(program), str(tmp_path / "run"), "2", "0"]
-    subprocess.check_call(command, env=environment() | {"ACCELERATE_USE_CPU": "true"}, timeout=120)
-    finals = [torch.load(tmp_path / "run" / f"final-{process}.pt") for process in (0, 1)]
-    assert all(torch.equal(finals[0][name], finals[1][name]) for name in finals[0])
-    assert len(json.loads((tmp_path / "run" / "history.json").read_text())) == 2
-    alone = [sys.executable, str(program), str(tmp_path / "alone"), "2", "0"]
-    subprocess.check_call(alone, env=environment(), stdout=subprocess.DEVNULL)
-    assert not torch.equal(torch.load(tmp_path / "alone" / "final-0.pt")["weight.weight"], finals[0]["weight.weight"])
-
-
-def environment() -> dict[str, str]:
-    """This one, with the packages importable and one thread a process."""
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    subprocess.check_call([*launch, str(program), str(tmp_path)], env=environment, timeout=200)
+    first, second = (torch.load(tmp_path / f"{process}.pt") for process in (0, 1))
+    for name in ("whole", "still", "resumed"):
+        assert first[name]["history"] == second[name]["history"]
+        assert all(
+            torch.equal(first[name]["weights"][key], second[name]["weights"][key]) for key in Line().state_dict()
+        )
+    assert len(first["resumed"]["seen"]) == 3
+    assert first["resumed"]["history"] == first["whole"]["history"]
+    assert all(torch.equal(value, first["whole"]["weights"][key]) for key, value in first["resumed"]["weights"].items())
+    alone, progress = train(tmp_path / "alone", 2, module=Line(still=True))
+    for row, own in zip(first["still"]["history"], progress.history, strict=True):
+        assert row == pytest.approx(own)
+    together = [one + other for one, other in zip(first["still"]["seen"], second["still"]["seen"], strict=True)]
+    assert together == alone.seen
