@@ -39,13 +39,19 @@ def written(store: Store) -> list[Path]:
     return [Path(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def write_noted(store: Store, participants: Sequence[Participant], files: Mapping[Path, str]) -> None:
+def write_noted(
+    store: Store, participants: Sequence[Participant], files: Mapping[Path, str], coming: Sequence[Path] = ()
+) -> None:
     """Write files that hold participants, such that a withdrawal deletes them, whenever it comes.
 
+    Args:
+        participants: whom they hold.
+        files: their texts.
+        coming: others, which the caller writes afterwards.
     Raises:
         ValueError: one of the participants withdrew meanwhile; nothing is written.
     """
-    note_written(store, list(files))
+    note_written(store, [*files, *coming])
     for path, text in files.items():
         write_text(path, text)
     if not set(participants) <= set(store.participants()):

@@ -1,0 +1,192 @@
+"""The numbers of a live study: what was found and when, load, usability, order, and systems compared in pairs."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+
+from multiturn.evaluation import per_turn
+from multiturn.metrics.intervals import interval
+from multiturn.metrics.paired import holm, paired
+from multiturn.rank_rows import Rows, tabulate
+from multiturn.results import Candidates, Results
+from multiturn.settings import EvaluationSettings
+from multiturn.study.mixed_model import Effects, fit_effects
+from multiturn.study.records import Record, Records
+
+Measure = Callable[[Record], float]
+
+
+def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
+    """All numbers of a study's report, JSON-ready.
+
+    Only trials that are over count. The time of a trial in which the target was not found is censored: it counts as
+    the limit where there is one, and as the time until the participant stopped otherwise.
+
+    Args:
+        settings: of intervals and R@K.
+    Raises:
+        ValueError: no trial is over.
+    """
+    over = [record for record in records.trials if record.trial.ended is not None]
+    if not over:
+        raise ValueError("no trial is over yet; come back when somebody has taken part")
+    systems = [name for name in records.protocol.systems if any(record.system == name for record in over)]
+    return {
+        "participants": len(records.participants),
+        "finished": len(records.finished),
+        "trials": len(over),
+        "targets": len({record.target for record in over}),
+        "systems": {name: _system(records, [r for r in over if r.system == name], settings) for name in systems},
+        "order": _by_position(over, _time(records)),
+        "comparisons": _compared(records, over, systems, settings),
+    }
+
+
+def _time(records: Records) -> Measure:
+    """Seconds of a trial, censored at the limit."""
+    limit = records.protocol.trial_seconds
+
+    def seconds(record: Record) -> float:
+        assert record.seconds is not None
+        return float(limit) if limit and not record.found else record.seconds
+
+    return seconds
+
+
+def _system(records: Records, trials: Sequence[Record], settings: EvaluationSettings) -> dict[str, Any]:
+    name = trials[0].system
+    found = [record for record in trials if record.found]
+    scores = {
+        questionnaire: [one.score for one in records.answers if (one.system, one.name) == (name, questionnaire)]
+        for questionnaire in records.protocol.questionnaires
+    }
+    return {
+        "trials": len(trials),
+        "participants": len({record.participant for record in trials}),
+        "found": len(found),
+        "outcomes": {
+            outcome: sum(record.trial.outcome == outcome for record in trials)
+            for outcome in ("found", "wrong", "gave up", "time")
+        },
+        "found_rate": _over_people(trials, lambda record: float(record.found), settings),
+        "seconds": _over_people(trials, _time(records), settings),
+        "seconds_to_found": median(record.seconds or 0.0 for record in found) if found else None,
+        "replies": _over_people(trials, lambda record: float(len(record.trial.turns) - 1), settings),
+        "wrong_claims": sum(record.trial.wrong_claims for record in trials),
+        "undone": sum(len(record.trial.undone) for record in trials),
+        "missed_pages": sum(record.trial.missed for record in trials),
+        "missed_trials": sum(record.trial.missed > 0 for record in trials),
+        "scores": {name: _summary(np.array(values), settings) for name, values in scores.items() if values},
+        "per_turn": per_turn(_results(records, trials), settings, [f"R@{k}" for k in settings.recall_at]),
+    }
+
+
+def _over_people(trials: Sequence[Record], measure: Measure, settings: EvaluationSettings) -> dict[str, Any]:
+    """Mean of the participants' means, with its bootstrap interval over participants."""
+    of: defaultdict[str, list[float]] = defaultdict(list)
+    for record in trials:
+        of[record.participant].append(measure(record))
+    return _summary(np.array([fmean(values) for values in of.values()]), settings)
+
+
+def _summary(values: np.ndarray, settings: EvaluationSettings) -> dict[str, Any]:
+    found = interval(values, resamples=settings.resamples, confidence=settings.confidence)
+    return {"mean": float(found.value), "low": float(found.low), "high": float(found.high), "people": len(values)}
+
+
+def _results(records: Records, trials: Sequence[Record]) -> Results:
+    """Ranks by turn; a trial that ended early keeps its last rank."""
+    turns = [(record, number, told) for record in trials for number, told in enumerate(record.trial.turns)]
+    name = trials[0].system
+    gallery = records.facts["galleries"][name]
+    rows = Rows(
+        name,
+        [str(record.session) for record, _, _ in turns],
+        [number for _, number, _ in turns],
+        [record.target for record, _, _ in turns],
+        np.array([told.page.rank[0] for _, _, told in turns]),
+        np.array([told.page.rank[1] for _, _, told in turns]),
+    )
+    candidates = Candidates(gallery["size"], gallery["source"], gallery["fingerprint"], gallery["ids"])
+    return tabulate(rows, name, candidates, {"seen": records.protocol.seen}, "carry")
+
+
+def _by_position(trials: Sequence[Record], seconds: Measure) -> list[dict[str, Any]]:
+    """What was found, and how fast, in each place of the participants' order."""
+    places: defaultdict[int, list[Record]] = defaultdict(list)
+    for record in trials:
+        places[record.position].append(record)
+    return [
+        {
+            "position": place + 1,
+            "trials": len(some),
+            "found_rate": fmean(float(record.found) for record in some),
+            "seconds": fmean(map(seconds, some)),
+        }
+        for place, some in sorted(places.items())
+    ]
+
+
+def _compared(
+    records: Records, trials: Sequence[Record], systems: Sequence[str], settings: EvaluationSettings
+) -> list[dict[str, Any]]:
+    """Each two systems, in each measure; p of the permutation tests is corrected for all of these tests."""
+    measures: dict[str, Measure] = {
+        "found_rate": lambda record: float(record.found),
+        "seconds": _time(records),
+        "reciprocal_rank": lambda record: 2 / sum(record.trial.turns[-1].page.rank),
+    }
+    rows = []
+    for one, other in combinations(systems, 2):
+        both = [record for record in trials if record.system in (one, other)]
+        for name, measure in measures.items():
+            means = (_means(both, one, measure), _means(both, other, measure))
+            row: dict[str, Any] = {"measure": name, "one": one, "other": other, "over": "targets"}
+            rows.append(row | _pair(*means, settings) | {"model": _model(both, one, measure)})
+        for name in records.protocol.questionnaires:
+            of_one, of_other = _scores(records, one, name), _scores(records, other, name)
+            row = {"measure": name, "one": one, "other": other, "over": "participants"}
+            rows.append(row | _pair(of_one, of_other, settings) | {"model": None})
+    tested = [row for row in rows if row["paired"]]
+    for row, p in zip(tested, holm([row["paired"]["p_permutation"] for row in tested]), strict=True):
+        row["paired"]["p_holm"] = p
+    return rows
+
+
+def _means(trials: Sequence[Record], system: str, measure: Measure) -> dict[str, float]:
+    """Mean of a measure over the trials with a system, for each target."""
+    of: defaultdict[str, list[float]] = defaultdict(list)
+    for record in trials:
+        if record.system == system:
+            of[record.target].append(measure(record))
+    return {target: fmean(values) for target, values in of.items()}
+
+
+def _scores(records: Records, system: str, questionnaire: str) -> dict[str, float]:
+    """Scores that participants gave a system."""
+    found = [one for one in records.answers if (one.system, one.name) == (system, questionnaire)]
+    return {answers.participant: answers.score for answers in found}
+
+
+def _pair(ones: Mapping[str, float], others: Mapping[str, float], settings: EvaluationSettings) -> dict[str, Any]:
+    """The paired test over what both systems have."""
+    shared = sorted({*ones} & {*others})
+    if len(shared) < 2:
+        return {"pairs": len(shared), "paired": None}
+    one, other = np.array([ones[name] for name in shared]), np.array([others[name] for name in shared])
+    return {"pairs": len(shared), "paired": dict(vars(paired(one, other, settings.resamples, settings.confidence)))}
+
+
+def _model(trials: Sequence[Record], one: str, measure: Measure) -> dict[str, Any] | None:
+    found: Effects | None = fit_effects(
+        np.array([measure(record) for record in trials]),
+        [record.system == one for record in trials],
+        [record.position for record in trials],
+        [record.participant for record in trials],
+        [record.target for record in trials],
+    )
+    return None if found is None else dict(vars(found))
