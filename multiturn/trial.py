@@ -19,6 +19,7 @@ from multiturn.transcript import TranscriptWriter
 
 Measures = Callable[[Turn, Tensor], Mapping[str, Tensor]]
 RanksOf = Callable[[Turn, Tensor], Ranks]
+RANKED = "ranked"  # key of a transcript's header: what is ranked, where it is not the targets
 
 
 @dataclass(frozen=True)

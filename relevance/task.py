@@ -20,7 +20,7 @@ from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.session import Turn
 from multiturn.task import Exam, ReplyForm, Role, Stage, example_of
 from multiturn.training import save_pretrained
-from multiturn.trial import Outcome, Trial
+from multiturn.trial import RANKED, Outcome, Trial
 from relevance.classes import ClassImages, load_classes
 from relevance.degraded import DegradedImages
 from relevance.measures import ClassSearch
@@ -204,6 +204,7 @@ class RelevanceFeedback:
             targets[:, None],
             search.ranks,
             search.measures,
+            header={RANKED: "another image of the target's class"},
         )
 
     def _examples(self) -> Gallery:

@@ -59,8 +59,8 @@ class StudyPage:
     sessions: Mapping[str, tuple[Kept, int]] = field(default_factory=dict)
 
 
-def write_study_page(page: StudyPage, folder: Path) -> Path:
-    """Write FOLDER/report.html, one file that asks nothing of the network; whatever people said is escaped."""
+def write_study_page(page: StudyPage, folder: Path, name: str = "report.html") -> Path:
+    """Write the page, one file that asks nothing of the network; whatever people said is escaped."""
     tables = [
         html_table(section.table, section.note, section.title) if len(section.table) > 1 else Markup("<p>None.</p>")
         for section in page.sections
@@ -73,5 +73,5 @@ def write_study_page(page: StudyPage, folder: Path) -> Path:
     written = (
         templates().get_template("study.html.j2").render(page=page, tables=tables, figures=figures, sessions=sessions)
     )
-    write_text(folder / "report.html", written)
-    return folder / "report.html"
+    write_text(folder / name, written)
+    return folder / name

@@ -11,6 +11,7 @@ from multiturn.replies import reply_from_rows
 from multiturn.session import Seen, Session, Turn
 from multiturn.study.scripts import Said, Script
 from multiturn.study.systems import System
+from multiturn.trial import RanksOf
 
 NEEDS_NO_PAGE = ("text", "wanted", "image")  # kinds of replies that speak of nothing shown
 
@@ -42,11 +43,15 @@ def batches(scripts: Iterable[Script], size: int) -> Iterator[list[Script]]:
 
 
 @torch.no_grad()
-def play_together(system: System, scripts: Sequence[Script], page_size: int, seen: Seen) -> Iterator[Played]:
+def play_together(
+    system: System, scripts: Sequence[Script], page_size: int, seen: Seen, ranked: RanksOf | None = None
+) -> Iterator[Played]:
     """Play a batch of scripts of one length; sessions whose replies turn out to be of other kinds are played apart.
 
     Every script is told to the end, whatever is shown: people who found their target said no more.
 
+    Args:
+        ranked: what is ranked in place of the targets; see `multiturn.trial.Trial.ranks`.
     Raises:
         ValueError: something said cannot be understood, or is of a kind that the task does not take; the script's
             place and the turn are named.
@@ -63,12 +68,15 @@ def play_together(system: System, scripts: Sequence[Script], page_size: int, see
         if len(set(kinds)) > 1:
             for kind in dict.fromkeys(kinds):
                 alike = [script for script, its in zip(scripts, kinds, strict=True) if its == kind]
-                yield from play_together(system, alike, page_size, seen)
+                yield from play_together(system, alike, page_size, seen, ranked)
             return
         try:
             turns.append(session.tell(reply_from_rows(rows, places)))
         except ValueError as reason:
             raise ValueError(f"{scripts[0].where}, turn {place + 1}: {reason}") from reason
+    if ranked is not None:
+        target = system.gallery.positions([script.target for script in scripts])
+        turns = [replace(turn, ranks=ranked(turn, target)) for turn in turns]
     yield Played(tuple(scripts), tuple(turns))
 
 

@@ -18,6 +18,7 @@ from multiturn.study.scripts import Script
 from multiturn.study.systems import System
 from multiturn.transcript import TranscriptWriter
 from multiturn.trec import RunFiles, run_files
+from multiturn.trial import RanksOf
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,19 @@ class Rules:
 
 
 def record(
-    system: System, parts: Iterable[Sequence[Script]], rules: Rules, folder: Path, header: Mapping[str, Any]
+    system: System,
+    parts: Iterable[Sequence[Script]],
+    rules: Rules,
+    folder: Path,
+    header: Mapping[str, Any],
+    ranked: RanksOf | None = None,
 ) -> list[Played]:
     """Play batches of scripts, and write FOLDER/transcript.jsonl and the run file, all or nothing.
 
     Args:
         parts: see `multiturn.study.playing.batches`.
         header: of the transcript, beside what is known of the system and the rules.
+        ranked: see `multiturn.study.playing.play_together`.
     Returns:
         what was played, without what the retriever remembered.
     """
@@ -57,7 +64,7 @@ def record(
         if rules.run_depth:
             lists = stack.enter_context(run_files(gallery.ids, system.name, folder, rules.run_depth))
         for scripts in parts:
-            for played in play_together(system, scripts, rules.page_size, rules.seen):
+            for played in play_together(system, scripts, rules.page_size, rules.seen, ranked):
                 targets = [script.target for script in played.scripts]
                 for turn in played.turns:
                     writer.append(turn, gallery, targets)
