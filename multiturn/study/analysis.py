@@ -29,12 +29,15 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
     Args:
         settings: of intervals and R@K.
     Raises:
-        ValueError: no trial is over.
+        ValueError: no trial is over, or nothing was said in any trial with a system.
     """
     over = [record for record in records.trials if record.trial.ended is not None]
     if not over:
         raise ValueError("no trial is over yet; come back when somebody has taken part")
     systems = [name for name in records.protocol.systems if any(record.system == name for record in over)]
+    for name in systems:
+        if not any(len(record.trial.turns) > 1 for record in over if record.system == name):
+            raise ValueError(f"nobody has said anything to {name} yet; come back when somebody has")
     return {
         "participants": len(records.participants),
         "finished": len(records.finished),

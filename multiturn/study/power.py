@@ -58,7 +58,7 @@ def power(planned: PlannedStudy, participants: int, studies: int = STUDIES, seed
     The test compares each participant's mean with one system with their mean with the other.
 
     Example:
-        >>> sure = PlannedStudy("seconds", difference=60, base=100, spread=30, targets=12)
+        >>> sure = PlannedStudy("seconds", difference=60.0, base=100.0, spread=30.0)
         >>> power(sure, 12, studies=200)
         1.0
     """

@@ -89,12 +89,15 @@ def test_a_study_without_a_trial_that_is_over_has_no_report(tmp_path: Path):
     visitor = Visitor(study(tmp_path)).begin()
     with pytest.raises(ValueError, match="no trial is over yet"):
         report(visitor.study.store, tmp_path / "out", SETTINGS)
+    visitor.post("/study/give-up")
+    with pytest.raises(ValueError, match="nobody has said anything to one yet"):
+        report(visitor.study.store, tmp_path / "out", SETTINGS)
 
 
 def test_the_power_of_a_paired_t_test_is_what_statsmodels_computes():
     from statsmodels.stats.power import TTestPower
 
-    planned = PlannedStudy("seconds", difference=-20, base=90, spread=40, participants_spread=15, targets=12)
+    planned = PlannedStudy("seconds", difference=-20.0, base=90.0, spread=40.0, participants_spread=15.0, targets=12)
     effect = 20 / (40 * np.sqrt(2 / 6))
     for participants in (8, 12, 20):
         exact = TTestPower().power(effect, participants, 0.05)
