@@ -161,8 +161,8 @@ def table_of_regions(result: Mapping[str, Any]) -> str:
     note = (
         f"{settings['sessions']:,} sessions of {settings['turns']} turns and {settings['states']} state vectors among "
         f"{settings['images']:,} images of {settings['regions']} regions of {settings['dim']} numbers; medians of "
-        f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours screens by products "
-        f"of {next(iter(kinds.values()))['products']}, and multiplies at "
+        f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours screens by "
+        f"products of {next(iter(kinds.values()))['products']}, and multiplies at "
         f"{ours['gflops']:,.0f} GFLOP/s, all included: {ours['share_of_peak']['float32']:.2f} of the "
         f"{peak['float32']:,.0f} that PyTorch's float32 products reach here, and "
         f"{ours['share_of_peak']['bfloat16']:.2f} of the {peak['bfloat16']:,.0f} of its bfloat16 products. Right: it "

@@ -45,6 +45,7 @@ def test_the_search_benchmark_writes_a_result_that_the_readme_can_show(tmp_path)
     assert json.loads((tmp_path / "search.json").read_text()) == result
     assert "8 of 8" in search_block(result)
     assert "faiss returns no ranks" in search_block(result)
+    assert "Extrapolated, not run: at this pace 22,599 targets of 5 turns take" in search_block(result)
 
 
 def test_watching_an_epoch_leaves_the_engine_as_it_was():
