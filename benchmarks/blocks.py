@@ -58,8 +58,8 @@ def _at_full_size(result: Result) -> str:
     targets, turns = 22_599, 5
     whole = {name: ways[name]["median"] * targets * turns / result["settings"]["sessions"] for name in ways}
     return (
-        f"Extrapolated, not run: at this pace {targets:,} targets of {turns} turns take {whole['search']:.0f} s with exact "
-        f"ranks and their bounds of ties, and {whole['faiss_100']:.0f} s for faiss's first 100 without ranks "
+        f"Extrapolated, not run: at this pace {targets:,} targets of {turns} turns take {whole['search']:.0f} s with "
+        f"exact ranks and their bounds of ties, and {whole['faiss_100']:.0f} s for faiss's first 100 without ranks "
         f"({whole['faiss_100'] / whole['search']:.1f} times). "
     )
 

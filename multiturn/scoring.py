@@ -184,12 +184,17 @@ def _check_lengths(
 
 def relative_error(terms: int, device: torch.device) -> float:
     """Bound on |fl(x.y) - x.y| / (|x| |y|) in a float32 matrix product, as the user has set PyTorch up."""
-    summed = terms * 2.0**-24 / (1 - terms * 2.0**-24)
+    summed = summing_error(terms)
     backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
     exact_inputs = backend.matmul.fp32_precision in ("none", "ieee")  # type: ignore[attr-defined]
     # Inputs rounded to bfloat16 are the worst that 'medium' allows; they are still summed in float32.
     rounded = 0.0 if exact_inputs else 2.0**-8
     return (1 + rounded) ** 2 * (1 + summed) - 1
+
+
+def summing_error(terms: int) -> float:
+    """Bound on |fl(x.y) - x.y| / (|x| |y|) of float32 numbers that are products' inputs as they are, in any order."""
+    return terms * 2.0**-24 / (1 - terms * 2.0**-24)
 
 
 def norms_of_rows(vectors: Float[Tensor, "row *region dim"]) -> Float64[Tensor, "row *region"]:

@@ -92,7 +92,7 @@ class Column:
     def _compute(self) -> "_Made":
         regions, units, sharpness = self.regions, self.units.float(), self.formula.sharpness
         steepest = self.formula.steepness(regions.vectors.shape[1])
-        screen = regions.screen if regions.kernel is not None else None
+        screen = regions.screen
         screened = self._by_pytorch(units) if screen is None else screen.score(units, sharpness, steepest)
         table, squares = screened.table, screened.squares
         if self.formula.per_region:

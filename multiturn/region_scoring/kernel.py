@@ -1,5 +1,7 @@
 """Compiled kernels for scoring regions on this machine's CPU; where they cannot be had, PyTorch does the same work.
 
+That for GPUs is in gpu_kernel.py.
+
 The .cpp files here are compiled when first needed, in a few seconds, by the C++ compiler that `CXX` names or that is
 on the path, and kept in the user's cache folder. Ranks are the same with and without; MULTITURN_KERNEL=0 turns it off.
 """

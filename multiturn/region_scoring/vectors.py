@@ -1,8 +1,10 @@
 """Regions of a gallery laid out for scoring, and the formula that scores them; scoring is in states.py."""
 
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -106,13 +108,27 @@ class RegionVectors:
         parts = zip(self.vectors.split(self.at_once), self.norms.split(self.at_once), strict=True)
         return [(part.double() / own[..., None]).float().transpose(0, 1).contiguous() for part, own in parts]
 
-    @cached_property
+    @property
     def screen(self) -> Screen | None:
-        """The regions as the compiled kernel reads them that is the fastest here; None where there is none."""
-        if self.kernel is None or not (self.kernel.tiles or self.kernel.whole_numbers):
-            return None
+        """The regions as the fastest kernel for their device reads them; None where PyTorch does the work."""
+        if self.vectors.device.type == "cuda":
+            return self._on_gpu
+        compiled = self.kernel is not None and (self.kernel.tiles or self.kernel.whole_numbers)
+        return self._on_cpu if compiled else None
+
+    @cached_property
+    def _on_cpu(self) -> Screen:
+        assert self.kernel is not None
         kind = Tiles if self.kernel.tiles else WholeNumbers
         return kind(self.vectors, self.norms, self.mask, self.kernel.library)
+
+    @cached_property
+    def _on_gpu(self) -> Screen | None:
+        if os.environ.get("MULTITURN_KERNEL") == "0" or find_spec("triton") is None:
+            return None
+        from multiturn.region_scoring.gpu_kernel import GpuRegions
+
+        return GpuRegions(self.vectors, self.norms, self.mask)
 
     def _check(self, norms: Float64[Tensor, "candidate region"]) -> None:
         wrong = ~usable(norms) & self.mask

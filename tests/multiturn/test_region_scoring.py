@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from multiturn.region_scoring import RegionFormula, RegionVectors, StateScores
 from multiturn.region_scoring.kernel import kernel
@@ -158,6 +159,32 @@ def test_the_largest_singular_value_is_never_underestimated():
     ):
         right = float(torch.linalg.svdvals(rows.double()).max())
         assert right <= largest_singular_value(rows.double()) <= 1.26 * right
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most numbers in any tensor that is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(one, torch.Tensor):
+                self.numbers = max(self.numbers, one.numel())
+        return made
+
+
+@pytest.mark.parametrize("sessions", [8, 64])
+def test_pytorch_never_holds_the_similarities_of_all_regions(sessions):
+    regions = laid_out(torch.randn(400, 24, 8), torch.ones(400, 24, dtype=torch.bool), "pytorch")
+    regions.blocks  # noqa: B018  # the gallery laid out, once
+    x = torch.randn(sessions, 8)
+    with Largest() as largest:
+        StateScores.start(sessions, 1, regions, CODE).after(torch.zeros(sessions, dtype=torch.long), x).block(0, 400)
+    assert largest.numbers == sessions * max(400, regions.at_once * 24)  # scores, or the cosines of one block
+    assert largest.numbers < sessions * 400 * 24 / 10
 
 
 def test_pairs_that_a_bound_of_their_own_decides_are_not_computed_again(monkeypatch):
