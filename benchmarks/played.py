@@ -16,7 +16,6 @@ from benchmarks.reference import rank_bracket, squared_distances
 from benchmarks.simulated import Faces
 from data_prep.attributes import ATTRIBUTES
 from facefb.display import random_faces
-from facefb.feedback import Targets
 from facefb.retriever import FeedbackRetriever
 from facefb.rollout import Rollout, Seeds
 from facefb.users import PROGRESSIVE, AttributeUser, Disclosure, matching_attributes
@@ -24,6 +23,7 @@ from multiturn.gallery import Gallery
 from multiturn.metrics import metric_named
 from multiturn.session import Turn
 from multiturn.settings import TrainingSettings
+from multiturn.targets import Targets
 from multiturn.training import fit
 from multiturn.trial import Outcome, Trial, run
 
@@ -115,7 +115,7 @@ def train(
         outcome = run(over.trial("validation", retriever, validated, PROGRESSIVE, reader), VALIDATED, None, False)
         return {"percentile": float(metric_named("percentile")(outcome.ranks, "expected")[:, -1].mean())}
 
-    examples = Subset(Targets(over.gallery), order[:targets].tolist())
+    examples = Subset(Targets(len(over.gallery)), order[:targets].tolist())
     with tempfile.TemporaryDirectory() as folder:
         progress = fit(rollout, examples, settings, validate, "percentile", Path(folder), over.seed, title="training")
     return list(progress.history)

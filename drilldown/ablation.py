@@ -1,24 +1,19 @@
 """The comparison of the Drill-down paper's figure 3: all models at every turn, from one command."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from drilldown.model_settings import ModelSettings
 from drilldown.settings import DrilldownSettings
 from drilldown.task import Drilldown, model_title
-from multiturn.experiment import report, train_retriever
-from multiturn.files import write_text
+from multiturn.ablation import Runner, Runs, write_tables
 from multiturn.processes import launched
 from multiturn.report.figures import curves, save_figure
-from multiturn.report.tables import cell, chance, label, markdown_table, number, protocol_line
+from multiturn.report.tables import cell, chance, label, number, protocol_line
 
 TASK = "vg-drilldown"
-Runs = Mapping[str, Mapping[str, Any]]
 
 
 def variants(settings: DrilldownSettings) -> dict[str, DrilldownSettings]:
@@ -59,7 +54,8 @@ def ablate(settings: DrilldownSettings, output: Path) -> list[dict[str, Any]]:
         the tables, as ablation.json holds them.
     """
     models = variants(settings)
-    runner = _Runner(replace(settings, single_state=False), output)
+    shared = Drilldown(replace(settings, single_state=False), output / "shared")
+    runner = Runner(TASK, shared, output)
     runs: dict[str, Mapping[str, Any]] = {}
     for name, own in models.items():
         if own.learned:
@@ -70,37 +66,6 @@ def ablate(settings: DrilldownSettings, output: Path) -> list[dict[str, Any]]:
     tables = _tables(runs, next(reversed(models)))
     _write(tables, runs, output)
     return tables
-
-
-class _Runner:
-    """Runs that share images and regions."""
-
-    def __init__(self, settings: DrilldownSettings, output: Path) -> None:
-        self._settings, self._output = settings, output
-        self._task: Drilldown | None = None
-
-    def folder(self, name: str) -> Path:
-        """Where a run goes."""
-        return self._output / name.replace(",", "").replace(" ", "-")
-
-    def run(self, name: str, settings: DrilldownSettings) -> Mapping[str, Any]:
-        """Train and evaluate one model, or read what a finished run of it wrote."""
-        folder, everyone = self.folder(name), launched()
-        finished = folder / "metrics.json"
-        if finished.is_file():
-            everyone.print(f"{name}: finished before, in {folder}")
-            return json.loads(finished.read_text(encoding="utf-8"))
-        if self._task is None:
-            self._task = Drilldown(self._settings, self._output / "shared")
-            self._task.prepare(resume=True)
-        everyone.print(f"{name}: {folder}")
-        if everyone.is_main_process:
-            write_text(folder / "config.yaml", yaml.safe_dump({"task": TASK} | asdict(settings), sort_keys=False))
-        task = self._task.variant(settings)
-        retriever = train_retriever(task, settings, folder, resume=True)
-        metrics = report(task, retriever, settings.evaluation, folder, TASK)
-        everyone.wait_for_everyone()
-        return metrics
 
 
 def _tables(runs: Runs, best: str) -> list[dict[str, Any]]:
@@ -148,9 +113,7 @@ def _write(tables: list[dict[str, Any]], runs: Runs, output: Path) -> None:
     for metric in _recalls(one):
         stem = f"figure-3-{metric.lower().replace('@', '-at-')}"
         save_figure(curves(series, metric, by_chance=by_chance.get(metric)), output / stem)
-    parts = [f"## {one['title']}\n\n{markdown_table(one['table'], one['note'])}" for one in tables]
-    write_text(output / "ablation.md", "\n\n".join(parts) + "\n")
-    write_text(output / "ablation.json", json.dumps(tables, indent=1))
+    write_tables(tables, output)
 
 
 def _recalls(metrics: Mapping[str, Any]) -> list[str]:

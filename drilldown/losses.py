@@ -1,4 +1,4 @@
-"""Losses of Drill-down: the triplet loss of a batch, and the two that train a policy; who plays is elsewhere."""
+"""Losses of Drill-down: those of a batch of scores, and the two that train a policy; who plays is elsewhere."""
 
 import torch
 from jaxtyping import Float, Int
@@ -53,6 +53,31 @@ def every_triplet(table: Float[Tensor, "session picture"], margin: float) -> Flo
     pictures = (margin + table - own[:, None]).clamp(min=0)
     sessions = (margin + table - own[None, :]).clamp(min=0)
     return (pictures + sessions).masked_fill(target, 0).sum() / (len(table) * (len(table) - 1))
+
+
+def softmax_of_batch(table: Float[Tensor, "session picture"], temperature: float) -> Float[Tensor, ""]:
+    """Cross-entropy of each session with its own picture among all, and of each picture with its own session.
+
+    Every negative counts by its share of the softmax: most, and at a low temperature all, is due to the hardest.
+
+    Args:
+        table: scores; the target of a session is the picture of its own number.
+        temperature: what scores are divided by first.
+    Returns:
+        the mean over sessions of the sum of both directions.
+    Raises:
+        ValueError: fewer than two sessions, which have no negatives.
+    Source:
+        InfoNCE of Oord et al., "Representation learning with contrastive predictive coding", 2018, in both
+        directions. The paper has the triplet loss alone.
+    Example:
+        >>> softmax_of_batch(torch.zeros(2, 2), 0.1)   # log 2 in each direction
+        tensor(1.3863)
+    """
+    _check_negatives(table)
+    own = torch.arange(len(table), device=table.device)
+    logits = table / temperature
+    return cross_entropy(logits, own) + cross_entropy(logits.T, own)
 
 
 def _check_negatives(table: Float[Tensor, "session picture"]) -> None:

@@ -62,7 +62,11 @@ class LossSettings:
 
     Args:
         turns: queries a session.
+        negatives: what a batch's other pictures and sessions add to the loss of a turn: the triplet loss of the
+            'hardest' alone, as in the paper; that of 'all' alike; or a 'softmax' over the batch, whose cross-entropy
+            weighs the hard ones most.
         margin: of the triplet loss.
+        temperature: scores are divided by it before the softmax over the batch.
         stage: 1 trains all but the policy, with the fixed one; 2 goes on from there and trains the policy too.
         learner: how stage 2 trains the policy: 'look-ahead' imitates the best of one trajectory a state, as the
             paper and its code do; 'reinforce' follows the gradient of the reward of sampled states.
@@ -71,14 +75,16 @@ class LossSettings:
         discount: of later rewards.
         policy_weight: of the policy's loss beside the triplet loss.
         act: in stage 2 a query goes to a state drawn by the policy ('sample', eq. 2) or to its favourite ('best').
-        warm_up: epochs of stage 1 in which every negative of a batch counts; after them the hardest ones alone. The
-            paper has none; small data sets need some, lest all scores become equal.
+        warm_up: epochs of stage 1 with the triplet loss of all negatives, before `negatives` takes over. The paper has
+            none; on small data sets the hardest ones need some, lest all scores become equal.
     Source:
         papers/drill-down.txt, sections 3.5 and 4 (implementation details).
     """
 
     turns: int = 10
+    negatives: Literal["hardest", "all", "softmax"] = "hardest"
     margin: float = 0.2
+    temperature: float = 0.05
     stage: Literal[1, 2] = 1
     learner: Literal["look-ahead", "reinforce"] = "look-ahead"
     reward: Literal["gain", "similarity"] = "gain"
@@ -91,6 +97,8 @@ class LossSettings:
         at_least("turns", self.turns, 1)
         for name in ("margin", "warm_up", "policy_weight"):
             at_least(name, getattr(self, name), 0)
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
         if not 0 <= self.discount <= 1:
             raise ValueError(f"discount must lie between 0 and 1, not {self.discount}")
         if self.learner == "reinforce" and self.act == "best":

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from drilldown.model_settings import ScoreName
-from drilldown.recurrent import the_only_slot
+from drilldown.one_vector import the_only_slot
 from drilldown.retriever import TextRetriever, texts_of
 from drilldown.similarity import similarities
 from multiturn.gallery import Gallery

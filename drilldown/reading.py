@@ -6,18 +6,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from drilldown.model_settings import ScoreName
+from drilldown.one_vector import OneVector
 from drilldown.queries import WordQueries
-from drilldown.recurrent import RegionState, the_only_slot
-from drilldown.retriever import TextRetriever, texts_of
-from drilldown.similarity import similarities
-from multiturn.gallery import Gallery
 from multiturn.hub.model import HubModel
-from multiturn.region_scoring import StateScores
-from multiturn.regions import Regions
-from multiturn.replies import Reply
 
 
-class RRE(TextRetriever, HubModel):
+class RRE(OneVector, HubModel):
     """R-RE: recurrent encoder of the concatenated queries.
 
     Args:
@@ -55,26 +49,10 @@ class RRE(TextRetriever, HubModel):
         assert isinstance(self.queries, WordQueries)
         return self.queries
 
-    def start(self, sessions: int, gallery: Gallery) -> RegionState:
-        """See `multiturn.session.Retriever.start`.
+    def hearing(self, texts: Sequence[str], vector: Float[Tensor, "session dim"]) -> Float[Tensor, "session dim"]:
+        """See `drilldown.one_vector.OneVector.hearing`."""
+        return self.reader.continued([[text] for text in texts], vector)[:, 0]
 
-        Raises:
-            ValueError: the gallery was made by another encoder, or has no regions.
-        """
-        scores = StateScores.start(sessions, 1, self.projection.region_vectors(gallery), self.formula)
-        return RegionState(self.projection.map.weight.new_zeros(sessions, self.dim), scores)
-
-    def update(self, state: RegionState, reply: Reply, gallery: Gallery) -> RegionState:
-        """See `multiturn.session.Retriever.update`."""
-        vector = self.reader.continued([[text] for text in texts_of(reply)], state.vector)[:, 0]
-        return RegionState(vector, state.scores.after(the_only_slot(vector), vector))
-
-    def score(self, state: RegionState, gallery: Gallery) -> StateScores:
-        """See `multiturn.session.Retriever.score`."""
-        return state.scores
-
-    def tables(self, said: Sequence[Sequence[str]], regions: Regions) -> list[Float[Tensor, "session picture"]]:
-        """See `drilldown.retriever.TextRetriever.tables`."""
-        pictures = self.projection.pictures(regions)
-        vectors = self.reader.continued(said).unbind(1)
-        return [similarities(vector, pictures, self.formula) for vector in vectors]
+    def after_turns(self, said: Sequence[Sequence[str]]) -> Sequence[Float[Tensor, "session dim"]]:
+        """See `drilldown.one_vector.OneVector.after_turns`."""
+        return self.reader.continued(said).unbind(1)

@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from drilldown.model_settings import ScoreName
+from drilldown.one_vector import OneVector
 from drilldown.retriever import TextRetriever, texts_of
-from drilldown.similarity import similarities
 from drilldown.states import new_cell
 from multiturn.gallery import Gallery
 from multiturn.hub.model import HubModel
-from multiturn.region_scoring import StateScores
 from multiturn.regions import Regions
 from multiturn.replies import Reply
 from multiturn.scoring import DenseScores, VectorScores
@@ -27,14 +26,6 @@ class VectorState:
 
     vector: Float[Tensor, "session dim"]
     said: bool
-
-
-@dataclass(frozen=True)
-class RegionState:
-    """One vector a session, and its scores on regions."""
-
-    vector: Float[Tensor, "session dim"]
-    scores: StateScores
 
 
 class HRE(TextRetriever, HubModel):
@@ -99,7 +90,7 @@ class HRE(TextRetriever, HubModel):
         return [normalize(vector, dim=-1) @ pictures.T for vector in over_turns(self.cell, self.encoded(said))]
 
 
-class RHRE(TextRetriever, HubModel):
+class RHRE(OneVector, HubModel):
     """R-HRE: the vector of `HRE`, scored on the regions of a picture.
 
     Args:
@@ -133,29 +124,13 @@ class RHRE(TextRetriever, HubModel):
         super().__init__(words, fingerprint, region_dim, dim, embedding_dim, score, sharpness, text, kind)
         self.cell = new_cell(dim)
 
-    def start(self, sessions: int, gallery: Gallery) -> RegionState:
-        """See `multiturn.session.Retriever.start`.
+    def hearing(self, texts: Sequence[str], vector: Float[Tensor, "session dim"]) -> Float[Tensor, "session dim"]:
+        """See `drilldown.one_vector.OneVector.hearing`."""
+        return self.cell(self.queries(texts), vector)
 
-        Raises:
-            ValueError: the gallery was made by another encoder, or has no regions.
-        """
-        scores = StateScores.start(sessions, 1, self.projection.region_vectors(gallery), self.formula)
-        return RegionState(self.cell.weight_hh.new_zeros(sessions, self.dim), scores)
-
-    def update(self, state: RegionState, reply: Reply, gallery: Gallery) -> RegionState:
-        """See `multiturn.session.Retriever.update`."""
-        vector = self.cell(self.queries(texts_of(reply)), state.vector)
-        return RegionState(vector, state.scores.after(the_only_slot(vector), vector))
-
-    def score(self, state: RegionState, gallery: Gallery) -> StateScores:
-        """See `multiturn.session.Retriever.score`."""
-        return state.scores
-
-    def tables(self, said: Sequence[Sequence[str]], regions: Regions) -> list[Float[Tensor, "session picture"]]:
-        """See `drilldown.retriever.TextRetriever.tables`."""
-        pictures = self.projection.pictures(regions)
-        vectors = over_turns(self.cell, self.encoded(said))
-        return [similarities(vector, pictures, self.formula) for vector in vectors]
+    def after_turns(self, said: Sequence[Sequence[str]]) -> Sequence[Float[Tensor, "session dim"]]:
+        """See `drilldown.one_vector.OneVector.after_turns`."""
+        return over_turns(self.cell, self.encoded(said))
 
 
 def over_turns(
@@ -166,8 +141,3 @@ def over_turns(
     for query in queries:
         vectors.append(cell(query, vectors[-1]))
     return vectors[1:]
-
-
-def the_only_slot(vectors: Float[Tensor, "session dim"]) -> Tensor:
-    """Slot 0 of each session, for models with one state."""
-    return torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)

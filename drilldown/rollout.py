@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from drilldown.drill_down import DrillDown
-from drilldown.losses import every_triplet, hardest_triplet
+from drilldown.losses import every_triplet, hardest_triplet, softmax_of_batch
 from drilldown.model_settings import LossSettings
 from drilldown.policy_training import policy_loss
 from drilldown.retriever import TextRetriever
@@ -94,12 +94,23 @@ class Rollout(nn.Module):
         if self._settings.stage == 2:
             assert isinstance(retriever, DrillDown)
             tables, of_policy = policy_loss(retriever, said, regions, self._settings, sessions, self._seeds)
-            return self._triplet(tables) + self._settings.policy_weight * of_policy
-        return self._triplet(retriever.tables(said, regions), epoch < self._settings.warm_up)
+            return self._over_turns(tables) + self._settings.policy_weight * of_policy
+        return self._over_turns(retriever.tables(said, regions), epoch < self._settings.warm_up)
 
-    def _triplet(self, tables: Sequence[Float[Tensor, "session picture"]], every: bool = False) -> Float[Tensor, ""]:
-        triplet = every_triplet if every else hardest_triplet
-        return torch.stack([triplet(table, self._settings.margin) for table in tables]).mean()
+    def _over_turns(
+        self, tables: Sequence[Float[Tensor, "session picture"]], warming_up: bool = False
+    ) -> Float[Tensor, ""]:
+        return torch.stack([self._of_batch(table, warming_up) for table in tables]).mean()
+
+    def _of_batch(self, table: Float[Tensor, "session picture"], warming_up: bool) -> Float[Tensor, ""]:
+        settings = self._settings
+        match "all" if warming_up else settings.negatives:
+            case "hardest":
+                return hardest_triplet(table, settings.margin)
+            case "all":
+                return every_triplet(table, settings.margin)
+            case "softmax":
+                return softmax_of_batch(table, settings.temperature)
 
     def _regions(self, target: Int[Tensor, " session"]) -> Regions:
         vectors, mask = self._gallery.vectors, self._gallery.mask

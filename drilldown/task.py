@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from torch import nn
-from torch.utils.data import Dataset as TorchDataset
 
 from drilldown.data import CaptionedParts, load_captions
 from drilldown.drill_down import DrillDown
@@ -26,24 +25,12 @@ from multiturn.processes import launched, own_device
 from multiturn.replies import Reply, TextReply
 from multiturn.scoring import DenseScores
 from multiturn.session import Retriever, Turn
+from multiturn.targets import Targets
 from multiturn.task import Exam, ReplyForm, Role, Stage
 from multiturn.trial import Outcome, Trial
 
 SINGLE = "single-state"  # folder of the baseline with one state
 TITLES = {"hre": "HRE", "r-hre": "R-HRE", "r-re": "R-RE", "r-rankfusion": "R-RankFusion"}
-
-
-class Targets(TorchDataset[int]):
-    """Every position of a gallery, as a training example."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, position: int) -> int:
-        return position
 
 
 class Unheard:

@@ -1,19 +1,16 @@
 """The ablations of the progressive-feedback paper: its tables 1 to 3 and figures 4 and 5, from one command."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from facefb.feedback import AttributeFeedback
 from facefb.settings import AttributeFeedbackSettings, WitnessSettings
-from multiturn.experiment import report, train_retriever
-from multiturn.files import write_text
+from multiturn.ablation import Runner, Runs, write_tables
+from multiturn.processes import launched
 from multiturn.report.figures import curves, save_figure
-from multiturn.report.tables import cell, chance, markdown_table, paper_table_1, protocol_line
+from multiturn.report.tables import cell, chance, paper_table_1, protocol_line
 
 MARGINS = (2.0, 1.0, 0.5, 0.1)  # table 2
 PROGRESSIVE = "progressive disclosure"
@@ -51,46 +48,28 @@ def ablate(settings: AttributeFeedbackSettings, output: Path) -> list[dict[str, 
         FULL: full,
         FULL_WITHOUT: WitnessSettings([0.0], candidate=False),
     }
-    base = _Variants(by_feature["attributes"], output, "attributes")
+    runners = {
+        kind: Runner(TASK, AttributeFeedback(own, output / f"shared-{kind}"), output)
+        for kind, own in by_feature.items()
+    }
+    plain, base = by_feature["attributes"], runners["attributes"]
     for name, witness in disclosures.items():
-        runs[name] = base.run(name, replace(base.settings, witness=witness))
+        runs[name] = base.run(name, replace(plain, witness=witness))
     for margin in MARGINS:
         gru = replace(settings.gru, margin=margin)
         name = f"margin {margin}"
         same = gru == settings.gru
-        runs[name] = runs[FULL] if same else base.run(name, replace(base.settings, witness=full, gru=gru))
+        runs[name] = runs[FULL] if same else base.run(name, replace(plain, witness=full, gru=gru))
     for kind in FEATURES:
         if kind == "attributes":
             runs[kind] = runs[PROGRESSIVE]
             continue
-        runs[kind] = _Variants(by_feature[kind], output, kind).run(f"features {kind}", by_feature[kind])
+        runs[kind] = runners[kind].run(f"features {kind}", by_feature[kind])
+    if not launched().is_main_process:
+        return []
     tables = [_table_1(runs), _table_2(runs), _table_3(runs), _figure_4(runs)]
     _write(tables, runs, output)
     return tables
-
-
-class _Variants:
-    """Runs that share one kind of feature."""
-
-    def __init__(self, settings: AttributeFeedbackSettings, output: Path, kind: str) -> None:
-        self.settings, self._output, self._kind = settings, output, kind
-        self._task: AttributeFeedback | None = None
-
-    def run(self, name: str, settings: AttributeFeedbackSettings) -> Mapping[str, Any]:
-        """Train and evaluate one variant, or read what a finished run of it wrote."""
-        folder = self._output / name.replace(" ", "-")
-        finished = folder / "metrics.json"
-        if finished.is_file():
-            print(f"{name}: finished before, in {folder}")
-            return json.loads(finished.read_text(encoding="utf-8"))
-        if self._task is None:
-            self._task = AttributeFeedback(self.settings, self._output / f"shared-{self._kind}")
-            self._task.prepare(resume=True)
-        print(f"{name}: {folder}")
-        write_text(folder / "config.yaml", yaml.safe_dump({"task": TASK} | asdict(settings), sort_keys=False))
-        task = self._task.variant(settings)
-        retriever = train_retriever(task, settings, folder, resume=True)
-        return report(task, retriever, settings.evaluation, folder, TASK)
 
 
 def _last(metrics: Mapping[str, Any], name: str) -> str:
@@ -98,7 +77,7 @@ def _last(metrics: Mapping[str, Any], name: str) -> str:
     return cell(name, metrics["per_turn"][-1])
 
 
-def _table_1(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _table_1(runs: Runs) -> dict[str, Any]:
     metrics = runs[PROGRESSIVE]
     return {
         "title": "Table 1: the classifier baseline and the model",
@@ -107,7 +86,7 @@ def _table_1(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _table_2(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _table_2(runs: Runs) -> dict[str, Any]:
     rows = [[str(margin), *_numbers(runs[f"margin {margin}"])] for margin in MARGINS]
     return {
         "title": "Table 2: margin of the triplet loss, full disclosure",
@@ -116,7 +95,7 @@ def _table_2(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _table_3(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _table_3(runs: Runs) -> dict[str, Any]:
     rows = [[name, *_numbers(runs[kind]), _last(runs[kind], "loss")] for kind, name in FEATURES.items()]
     return {
         "title": "Table 3: features, progressive disclosure",
@@ -125,7 +104,7 @@ def _table_3(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _figure_4(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _figure_4(runs: Runs) -> dict[str, Any]:
     names = (PROGRESSIVE, FULL, FULL_WITHOUT)
     turns = range(1, len(runs[PROGRESSIVE]["per_turn"]) + 1)
     rows = [[name, *(cell("percentile", row) for row in runs[name]["per_turn"])] for name in names]
@@ -140,11 +119,9 @@ def _numbers(metrics: Mapping[str, Any]) -> list[str]:
     return [_last(metrics, name) for name in ("percentile", "R@1", "R@10", "mean_rank")]
 
 
-def _write(tables: Sequence[Mapping[str, Any]], runs: Mapping[str, Mapping[str, Any]], output: Path) -> None:
+def _write(tables: Sequence[Mapping[str, Any]], runs: Runs, output: Path) -> None:
     series = {name: runs[name]["per_turn"] for name in (PROGRESSIVE, FULL, FULL_WITHOUT)}
     by_chance = chance(runs[PROGRESSIVE])
     for stem, metric in (("figure-4-percentile", "percentile"), ("figure-5-loss", "loss")):
         save_figure(curves(series, metric, by_chance=by_chance.get(metric)), output / stem)
-    parts = [f"## {one['title']}\n\n{markdown_table(one['table'], one['note'])}" for one in tables]
-    write_text(output / "ablation.md", "\n\n".join(parts) + "\n")
-    write_text(output / "ablation.json", json.dumps(tables, indent=1))
+    write_tables(tables, output)

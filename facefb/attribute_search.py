@@ -14,13 +14,13 @@ from facefb.attribute_settings import AttributeSearchSettings
 from facefb.attribute_space import AttributeSpace
 from facefb.attribute_training import SpaceLoss
 from facefb.features import FaceFeatures, attributes_of, prepared_features
-from facefb.feedback import Targets
 from facefb.matching import AttributeMatching
 from multiturn.draws import uniform
 from multiturn.gallery import Gallery
 from multiturn.processes import own_device
 from multiturn.replies import WantedReply
 from multiturn.session import Retriever, Turn, User
+from multiturn.targets import Targets
 from multiturn.task import Exam, ReplyForm, Role
 from multiturn.trial import Outcome, Trial
 
@@ -69,7 +69,7 @@ class AttributeSearch:
 
     def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""
-        return Targets(self.features.gallery("train"))
+        return Targets(len(self.features.gallery("train")))
 
     def validation(self, retriever: nn.Module) -> Trial:
         """See `multiturn.task.Task.validation`."""

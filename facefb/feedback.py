@@ -1,12 +1,11 @@
 """The celeba-feedback task: faces, frozen features, witness, GRU and baselines put together."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
-from torch.utils.data import Dataset as TorchDataset
 
 from data_prep.attributes import ATTRIBUTES
 from facefb.comparisons import read_comparison
@@ -21,21 +20,9 @@ from multiturn.gallery import Gallery
 from multiturn.processes import own_device
 from multiturn.replies import AttributeReply
 from multiturn.session import Turn
+from multiturn.targets import Targets
 from multiturn.task import Exam, ReplyForm, Role
 from multiturn.trial import Outcome, Trial
-
-
-class Targets(TorchDataset[int]):
-    """Every position of a gallery, as a training example."""
-
-    def __init__(self, gallery: Sized) -> None:
-        self._count = len(gallery)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, position: int) -> int:
-        return position
 
 
 class AttributeFeedback:
@@ -102,7 +89,7 @@ class AttributeFeedback:
 
     def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""
-        return Targets(self.features.gallery("train"))
+        return Targets(len(self.features.gallery("train")))
 
     def validation(self, retriever: nn.Module) -> Trial:
         """See `multiturn.task.Task.validation`."""

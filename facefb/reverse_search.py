@@ -9,7 +9,6 @@ import torch
 from datasets import Dataset
 from torch import nn
 
-from facefb.feedback import Targets
 from facefb.reverse_open_set import curve, halves, rates, summary
 from facefb.reverse_people import People, build_gallery, load_people, make_embedder, same_candidates
 from facefb.reverse_pictures import CURVE_TITLE, PAGES_TITLE, chosen_people, page_rows, write_curves, write_pages
@@ -26,6 +25,7 @@ from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.report.tables import markdown_table
 from multiturn.session import Turn
+from multiturn.targets import Targets
 from multiturn.task import Exam, ReplyForm, Stage, example_of
 from multiturn.trial import Outcome, Trial
 
@@ -115,7 +115,7 @@ class ReverseSearch:
 
     def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""
-        return Targets(self.galleries["embedder"])
+        return Targets(len(self.galleries["embedder"]))
 
     def validation(self, retriever: nn.Module) -> Trial:
         """See `multiturn.task.Task.validation`: the trial of the report, since nothing is chosen by it."""

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from drilldown.losses import every_triplet, hardest_triplet, imitation_loss, reinforce_loss, rewards_of
+from drilldown.losses import (
+    every_triplet,
+    hardest_triplet,
+    imitation_loss,
+    reinforce_loss,
+    rewards_of,
+    softmax_of_batch,
+)
 
 GENERATOR = torch.Generator().manual_seed(4)
 LOGITS = torch.randn(3, 5, 4, generator=GENERATOR)
@@ -44,7 +51,26 @@ def test_while_warming_up_every_negative_counts_alike(size):
     assert float(every_triplet(table, 0.2)) == pytest.approx(total / len(pairs), rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", [hardest_triplet, every_triplet])
+@pytest.mark.parametrize("temperature", [0.05, 1.0])
+@pytest.mark.parametrize("size", [2, 7])
+def test_the_softmax_is_the_cross_entropy_of_both_directions(size, temperature):
+    table = torch.rand(size, size, generator=torch.Generator().manual_seed(size))
+    s = [[score / temperature for score in row] for row in table.tolist()]
+    total = 0.0
+    for i in range(size):
+        total += math.log(sum(math.exp(s[i][j]) for j in range(size))) - s[i][i]
+        total += math.log(sum(math.exp(s[j][i]) for j in range(size))) - s[i][i]
+    assert float(softmax_of_batch(table, temperature)) == pytest.approx(total / size, rel=1e-4)
+
+
+def test_a_harder_negative_pulls_more_on_the_softmax():
+    table = torch.tensor([[0.9, 0.8, 0.1], [0.0, 0.7, 0.2], [0.2, 0.1, 0.9]], requires_grad=True)
+    softmax_of_batch(table, 0.1).backward()
+    assert table.grad is not None
+    assert float(table.grad[0, 1]) > float(table.grad[0, 2]) > 0 > float(table.grad[0, 0])
+
+
+@pytest.mark.parametrize("loss", [hardest_triplet, every_triplet, softmax_of_batch])
 def test_a_batch_of_one_has_no_negatives_and_is_refused(loss):
     with pytest.raises(ValueError, match=r"no negatives; raise training\.batch_size"):
         loss(torch.ones(1, 1), 0.2)

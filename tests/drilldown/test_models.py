@@ -147,6 +147,7 @@ def test_a_model_that_cannot_be_is_refused(changes, said):
         ({"turns": 0}, "turns must be at least 1"),
         ({"margin": -0.1}, "margin must be at least 0"),
         ({"discount": 1.5}, "discount must lie between 0 and 1"),
+        ({"temperature": 0.0}, "temperature must be above 0, not 0.0"),
         ({"policy_weight": -1.0}, "policy_weight must be at least 0"),
         ({"learner": "reinforce", "act": "best"}, "reinforce learns from states that are drawn"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from drilldown.losses import every_triplet, softmax_of_batch
 from drilldown.model_settings import Kind, LossSettings, ModelSettings
 from drilldown.models import new_model
 from drilldown.rollout import Rollout, Seeds
@@ -73,6 +74,18 @@ def test_the_loss_of_stage_1_is_the_hinge_of_what_retrieval_scores(kind, score):
         tables = retrieved(module.retriever, targets, [CAPTIONS[target][:TURNS] for target in targets])
         loss = module(torch.tensor(targets), 0)
     assert float(loss) == pytest.approx(hinge(tables, 0.2), abs=1e-5)
+
+
+@pytest.mark.parametrize(("negatives", "loss"), [("all", every_triplet), ("softmax", softmax_of_batch)])
+@pytest.mark.parametrize("stage", [1, 2])
+def test_other_losses_of_a_batch_take_the_place_of_the_hardest_triplet_in_both_stages(negatives, loss, stage):
+    settings, targets = replace(LOSS, act="best", policy_weight=0.0, stage=stage), [3, 9, 0, 13]
+    settings = replace(settings, negatives=negatives, temperature=0.2)
+    module = rollout(loss=settings, shuffled=False, policy="learned" if stage == 2 else "fixed")
+    with torch.no_grad():
+        tables = retrieved(module.retriever, targets, [CAPTIONS[target][:TURNS] for target in targets])
+        expected = sum(float(loss(table.float(), 0.2)) for table in tables) / TURNS
+        assert float(module(torch.tensor(targets), 0)) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["random", "first"])
