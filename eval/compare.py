@@ -63,6 +63,8 @@ def main(arguments: Sequence[str]) -> None:
     comparison = compare(runs, metrics, settings, options.turn, options.all_pairs, options.allow)
     page = write_comparison(comparison, options.output_dir)
     print(markdown_table(paired_table(comparison), comparison_line(comparison)))
+    for line in comparison["warnings"]:
+        print(line)
     print(f"written to {page.parent}", file=sys.stderr)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from multiturn.evaluation import per_turn, values_at
+from multiturn.evaluation import early_warning, per_turn, tie_warnings, values_at
 from multiturn.metrics import described
 from multiturn.metrics.paired import holm, paired
 from multiturn.report.picks import sessions_apart
@@ -91,7 +91,8 @@ def compare(
         JSON-ready: `tests`, a dict for each metric and pair with the fields of `multiturn.metrics.paired.Paired`, both
         p-values after Holm's correction over all of these tests, and a `reading`: better, worse or no difference shown,
         by the corrected permutation test; `per_turn`, rows of each run; `apart`, of each pair the sessions in which it
-        differs most, as `multiturn.report.picks.sessions_apart` gives them; `notes`, what a reader must know.
+        differs most, as `multiturn.report.picks.sessions_apart` gives them; `notes`, what a reader must know; and
+        `warnings`, where rules for ties matter and which sessions ended early.
     Raises:
         ValueError: see `check_comparable`; an unknown metric; a turn that a run lacks; numbers of turns that differ
             while metrics of whole sessions are compared.
@@ -114,16 +115,25 @@ def compare(
         test["reading"] = ("better" if gain > 0 else "worse") if sure else "no difference shown"
     first = runs[0]
     drawn = [name for name in metrics if described(name).per_turn] or [f"R@{settings.page}"]
+    rows = {run.name: per_turn(run, settings, drawn) for run in runs}
     return {
         "runs": [run.name for run in runs],
         "gallery": {"size": first.candidates.size, "source": first.candidates.source},
         "sessions": len(first.sessions),
         "protocol": {**first.protocol, "hits_from": settings.hits_from, "confidence": settings.confidence},
         "tests": tests,
-        "per_turn": {run.name: per_turn(run, settings, drawn) for run in runs},
+        "per_turn": rows,
         "drawn": drawn,
         "apart": [sessions_apart(other, one, at) for one, other in pairs],
         "notes": notes,
+        "warnings": [
+            line
+            for run in runs
+            for line in (
+                *early_warning(run),
+                *tie_warnings(run.name, [row for row in rows[run.name] if row["turn"] > 0]),
+            )
+        ],
     }
 
 

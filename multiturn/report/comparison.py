@@ -154,6 +154,7 @@ def write_comparison(comparison: Mapping[str, Any], folder: Path) -> Path:
             runs=comparison["runs"],
             table=html_table(table, note, "Paired tests over the same targets"),
             figures=figures,
+            warnings=comparison["warnings"],
             apart={
                 title: html_table(apart_table(pair), caption=title) if pair["sessions"] else ""
                 for title, pair in apart.items()

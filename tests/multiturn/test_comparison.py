@@ -148,6 +148,19 @@ def test_latex_prints_whatever_a_name_holds():
     assert r"50 \& \textasciitilde{}\{x\}\textbackslash{} & 1--2 \\" in text
 
 
+def test_where_ties_matter_or_sessions_ended_early_the_page_says_so(tmp_path):
+    turns = [(s, t) for s in range(40) for t in range(4 if s else 3)]
+    ranks = np.full(len(turns), 8)
+    names = [[f"{word}{s}" for s, _ in turns] for word in ("s", "image ")]
+    tied = tabulate(Rows("f", names[0], [t for _, t in turns], names[1], ranks, ranks + 4), "tied", GALLERY, PROTOCOL)
+    found = compare([GOOD, tied], ["R@10"], SETTINGS, allowed=["ended"])
+    assert found["warnings"][0] == "tied: 1 of 40 sessions ended early; their last rank is carried on"
+    assert found["warnings"][-1] == "tied, turn 3: R@10 lies between 0.0000 and 1.0000, by the rule for ties"
+    page = write_comparison(found, tmp_path).read_text()
+    assert all(line in page for line in found["warnings"][:3]) and "Read with care" in page
+    assert "Read with care" not in write_comparison(compare([GOOD, BAD], ["R@10"], SETTINGS), tmp_path).read_text()
+
+
 class Sources(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
