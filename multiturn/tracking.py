@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType, ProjectConfiguration
 
@@ -39,8 +40,23 @@ def tracked(tracker: str | None = None) -> Iterator[str]:
 
 
 def tracked_training(output: Path) -> dict[str, Any]:
-    """Options of the `Accelerator` of a training: what is told is kept in `output`/tracking."""
-    asked, folder = _ASKED.get(), str(output / "tracking")
+    """Options of the `Accelerator` of a training that tells the tracker; what it is told is kept in `output`/tracking.
+
+    Trackers that keep it elsewhere, such as on a server, do as their own configuration says.
+    """
+    asked = _ASKED.get()
     if asked == "none":
         return {}
-    return {"log_with": LoggerType(asked), "project_config": ProjectConfiguration(str(output), folder)}
+    return {"log_with": LoggerType(asked), "project_config": ProjectConfiguration(str(output), str(_folder(output)))}
+
+
+def start_trackers(accelerator: Accelerator, title: str, output: Path, step: int) -> None:
+    """Begin to tell of a training after so many steps; of those after, what was told before a break is forgotten."""
+    if accelerator.log_with and accelerator.is_main_process:
+        _folder(output).mkdir(parents=True, exist_ok=True)  # wandb does not make it.
+    own = {"tensorboard": {"purge_step": step + 1}, "wandb": {"dir": str(_folder(output))}}
+    accelerator.init_trackers(title.replace(" ", "-"), init_kwargs=own)
+
+
+def _folder(output: Path) -> Path:
+    return output / "tracking"

@@ -20,7 +20,7 @@ from multiturn.checkpoints import BEST, LOOK, Checkpoints, Progress
 from multiturn.files import atomic_file, atomic_files
 from multiturn.processes import launched
 from multiturn.settings import CHANGEABLE, TrainingSettings
-from multiturn.tracking import tracked_training
+from multiturn.tracking import start_trackers, tracked_training
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def fit(
     run.checkpoints.begin(resume, seed)
     if progress.epoch >= settings.epochs:
         accelerator.print(f"{title}: was finished after epoch {progress.epoch}; nothing is left to train")
-    accelerator.init_trackers(title.replace(" ", "-"))
+    start_trackers(accelerator, title, output, progress.epoch * run.steps + progress.step)
     while progress.epoch < settings.epochs:
         loss = _one_epoch(run)
         module.eval()
@@ -251,7 +251,7 @@ def _clip(run: _Run, loss: Tensor, tell: bool) -> None:
     if tell:
         told = {"loss": loss.item(), "learning_rate": float(run.schedule.get_last_lr()[0])}
         told |= {} if norm is None else {"gradient_norm": float(norm)}  # DeepSpeed keeps it for itself.
-        step = run.progress.epoch * run.steps + run.progress.step
+        step = run.progress.epoch * run.steps + run.progress.step + 1
         run.accelerator.log(_named("train", told), step=step)
 
 

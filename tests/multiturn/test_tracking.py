@@ -16,17 +16,32 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiturn.tracking, "get_available_trackers", lambda: [])
 
 
-def test_tensorboard_is_told_losses_rates_norms_and_validation_values(tmp_path: Path):
+def scalars(output: Path) -> dict[str, list[tuple[int, float]]]:
+    """Step and value of all that TensorBoard was told, as it shows them."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    (folder,) = {path.parent for path in (output / "tracking").rglob("events.*")}
+    read = accumulator.EventAccumulator(str(folder)).Reload()
+    return {tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+
+
+def test_tensorboard_is_told_losses_rates_norms_and_validation_values(tmp_path: Path):
     with tracked() as name:
         _, progress = train(tmp_path / "run", 2)
     assert name == "tensorboard"
-    (folder,) = {path.parent for path in (tmp_path / "run" / "tracking").rglob("events.*")}
-    read = accumulator.EventAccumulator(str(folder)).Reload()
-    assert {"train/loss", "train/learning_rate", "train/gradient_norm"} <= set(read.Tags()["scalars"])
-    scores = [(event.step, event.value) for event in read.Scalars("validation/score")]
-    assert scores == [(6 * n, pytest.approx(row["score"])) for n, row in enumerate(progress.history, start=1)]
-    assert [event.value for event in read.Scalars("train/learning_rate")] == [pytest.approx(0.05)] * 2
+    told = scalars(tmp_path / "run")
+    assert {"train/loss", "train/learning_rate", "train/gradient_norm", "epoch/loss"} <= set(told)
+    scores = [(6.0 * n, pytest.approx(row["score"])) for n, row in enumerate(progress.history, start=1)]
+    assert told["validation/score"] == scores
+    assert told["train/learning_rate"] == [(1, pytest.approx(0.05)), (7, pytest.approx(0.05))]
+
+
+def test_after_a_break_each_step_is_told_once(tmp_path: Path):
+    with tracked():
+        train(tmp_path / "whole", 3)
+        train(tmp_path / "parts", 2)
+        (tmp_path / "parts" / "checkpoints" / "epoch-0002" / "optimizer.bin").unlink()
+        train(tmp_path / "parts", 3, resume=True)
+    assert scalars(tmp_path / "parts") == scalars(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("gradient_norm", [0.0, 1.0])
