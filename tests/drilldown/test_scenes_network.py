@@ -117,6 +117,32 @@ def test_training_starts_from_the_seed_ends_in_its_folder_and_is_read_again(scen
 
 
 @pytest.mark.slow
+def test_killed_within_an_epoch_the_network_is_trained_on_to_the_same_bits(
+    scenes: DatasetDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Killed(BaseException):
+        pass
+
+    forward, steps = CellLoss.forward, []
+
+    def dies(self: CellLoss, batch: Any, epoch: int) -> torch.Tensor:
+        steps.append(epoch)
+        if len(steps) == 4:
+            raise Killed
+        return forward(self, batch, epoch)
+
+    settings = TrainingSettings(epochs=2, batch_size=8, decay=True, weight_decay=0.05, checkpoint_steps=1)
+    train, validation = scenes["train"].select(range(16)), scenes["validation"]
+    whole = train_scene_network(train, validation, tmp_path / "whole", settings)
+    monkeypatch.setattr(CellLoss, "forward", dies)
+    with pytest.raises(Killed):
+        train_scene_network(train, validation, tmp_path / "killed", settings)
+    resumed = train_scene_network(train, validation, tmp_path / "killed", settings, resume=True)
+    assert steps == [0, 0, 1, 1, 1]
+    assert resumed.fingerprint == whole.fingerprint
+
+
+@pytest.mark.slow
 def test_a_network_learns_to_read_colours_above_chance(tmp_path: Path):
     scenes = drawn_scenes.load(count=200, size=64, processes=1)
     network = small(channels=(8, 16, 16, 16, 32))
