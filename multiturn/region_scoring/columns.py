@@ -22,6 +22,7 @@ class Column:
         vectors: of any length but zero.
         regions: the images.
         formula: its `average` is no concern of a column.
+        fine: compute similarities as near as float32 products give them, for those who read whole tables.
 
     Attributes:
         units: the vectors at length 1.
@@ -29,9 +30,15 @@ class Column:
         ValueError: a vector is not finite, or is zero.
     """
 
-    def __init__(self, vectors: Float[Tensor, "session dim"], regions: RegionVectors, formula: RegionFormula) -> None:
+    def __init__(
+        self,
+        vectors: Float[Tensor, "session dim"],
+        regions: RegionVectors,
+        formula: RegionFormula,
+        fine: bool = False,
+    ) -> None:
         vectors = vectors.detach().float()
-        self.regions, self.formula = regions, formula
+        self.regions, self.formula, self.fine = regions, formula, fine
         lengths = norms_of_rows(vectors)
         if not bool(usable(lengths).all()):
             session = int((~usable(lengths)).nonzero()[0, 0])
@@ -93,6 +100,8 @@ class Column:
         regions, units, sharpness = self.regions, self.units.float(), self.formula.sharpness
         steepest = self.formula.steepness(regions.vectors.shape[1])
         screen = regions.screen
+        if screen is not None and self.fine and not screen.fine:
+            screen = None
         screened = self._by_pytorch(units) if screen is None else screen.score(units, sharpness, steepest)
         table, squares = screened.table, screened.squares
         if self.formula.per_region:

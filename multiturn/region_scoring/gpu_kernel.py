@@ -63,6 +63,8 @@ def _score(
 class GpuRegions:
     """Regions at length 1; implements `multiturn.region_scoring.screened.Screen`."""
 
+    fine = True
+
     def __init__(
         self,
         vectors: Float32[Tensor, "candidate region dim"],

@@ -69,6 +69,11 @@ class Screened:
 class Screen(Protocol):
     """Regions laid out for a compiled kernel."""
 
+    @property
+    def fine(self) -> bool:
+        """Whether the similarities are as near as those of float32 products."""
+        ...
+
     def score(self, units: Float32[Tensor, "session dim"], sharpness: float, steepest: float) -> Screened:
         """Similarities of one state vector a session with all candidates.
 

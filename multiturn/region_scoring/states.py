@@ -29,7 +29,9 @@ class StateScores:
         places: Int[Tensor, "session slot"],
         regions: RegionVectors,
         formula: RegionFormula,
+        fine: bool = False,
     ) -> None:
+        self.fine = fine
         self.columns, self.places, self.regions, self.formula = tuple(columns), places, regions, formula
         self.shape: tuple[int, int] = (len(places), len(regions))
         self.device = regions.vectors.device
@@ -40,15 +42,23 @@ class StateScores:
         self._shares = [(use / self._divisor)[:, None] for use in uses]  # of each column in a session's mean
 
     @classmethod
-    def start(cls, sessions: int, slots: int, regions: RegionVectors, formula: RegionFormula) -> "StateScores":
+    def start(
+        cls, sessions: int, slots: int, regions: RegionVectors, formula: RegionFormula, fine: bool = False
+    ) -> "StateScores":
         """Before anything was said: no slot is filled, and all candidates tie at 0.
 
+        Args:
+            sessions: of a batch.
+            slots: state vectors of a session.
+            regions: the images.
+            formula: of the scores.
+            fine: make blocks as near as float32 products, for those who read whole tables; a search needs it not.
         Raises:
             ValueError: slots < 1.
         """
         if slots < 1:
             raise ValueError(f"a session needs at least one state vector, not {slots}")
-        return cls((), torch.full((sessions, slots), -1, device=regions.vectors.device), regions, formula)
+        return cls((), torch.full((sessions, slots), -1, device=regions.vectors.device), regions, formula, fine)
 
     def after(self, slot: Int[Tensor, " session"], vectors: Float[Tensor, "session dim"]) -> "StateScores":
         """The scores once one slot of each session holds a new vector.
@@ -64,12 +74,12 @@ class StateScores:
             raise ValueError(f"slots are 0..{slots - 1}, not {slot.tolist()}")
         if vectors.shape[1] != dim:
             raise ValueError(f"state vectors have {vectors.shape[1]} numbers, the gallery's regions {dim}")
-        columns = (*self.columns, Column(vectors.to(self.device), self.regions, self.formula))
+        columns = (*self.columns, Column(vectors.to(self.device), self.regions, self.formula, self.fine))
         written = torch.arange(slots, device=self.device) == slot.to(self.device)[:, None]
         places = torch.where(written, len(self.columns), self.places)
         used = torch.unique(places[places >= 0])  # ascending
         places = torch.where(places < 0, -1, torch.searchsorted(used, places))
-        return StateScores([columns[place] for place in used.tolist()], places, self.regions, self.formula)
+        return StateScores([columns[place] for place in used.tolist()], places, self.regions, self.formula, self.fine)
 
     @property
     def slack(self) -> Float64[Tensor, " session"]:

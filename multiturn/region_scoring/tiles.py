@@ -47,6 +47,8 @@ class Tiles:
         lost: length of the most that the two parts lack of a region.
     """
 
+    fine = True
+
     def __init__(
         self,
         vectors: Float32[Tensor, "candidate region dim"],

@@ -31,6 +31,8 @@ class WholeNumbers:
         norm_lost: the same of what rounding took.
     """
 
+    fine = False
+
     def __init__(
         self,
         vectors: Float32[Tensor, "candidate region dim"],

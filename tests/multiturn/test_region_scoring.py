@@ -187,6 +187,13 @@ def test_pytorch_never_holds_the_similarities_of_all_regions(sessions):
     assert largest.numbers < sessions * 400 * 24 / 10
 
 
+def test_who_reads_whole_tables_gets_float32(way):
+    regions = laid_out(torch.randn(50, 6, 256, generator=torch.Generator().manual_seed(0)), torch.ones(50, 6) > 0, way)
+    x = torch.randn(8, 256, generator=torch.Generator().manual_seed(1))
+    scores = StateScores.start(8, 2, regions, CODE, fine=True).after(torch.zeros(8, dtype=torch.long), x)
+    assert float((scores.block(0, 50).double() - everything(scores)).abs().max()) < 2e-6
+
+
 def test_pairs_that_a_bound_of_their_own_decides_are_not_computed_again(monkeypatch):
     asked = []
     exact = StateScores.exact
@@ -444,6 +451,7 @@ def test_a_gnu_compiler_makes_the_kernel():
     assert kernel() is not None
 
 
+@pytest.mark.slow
 def test_the_kernel_is_compiled_once(monkeypatch, tmp_path):
     if kernel() is None:
         pytest.skip("no C++ compiler")
