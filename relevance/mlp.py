@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
 from relevance.networks import Networks, Training
+from relevance.products import Products
 from relevance.retriever import FittedRetriever
 from relevance.state import RelevanceState
 
@@ -29,7 +30,8 @@ class MLP(FittedRetriever):
 
     def fitted(self, state: RelevanceState, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "session candidate"]:
         """See `FittedRetriever.fitted`."""
-        rows, labels, candidates = labelled(state, unit, self.example)
+        shared = self.products(unit)
+        rows, labels = labelled(state, unit, shared, self.example)
         weights = balanced(labels)
 
         def cross_entropy(logits: Float[Tensor, "session row 1"]) -> Float[Tensor, " session"]:
@@ -37,27 +39,35 @@ class MLP(FittedRetriever):
 
         networks = Networks(rows, [self.hidden] * 3 + [1], self.training.seed)
         networks.train(cross_entropy, self.training)
-        return networks.of_all(candidates, lambda logits, _: logits[:, :, 0])
+        return networks.of_all(shared, state.judged, lambda logits, _: logits[:, :, 0])
+
+    def scaled(self, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "candidate dim"]:
+        """See `FittedRetriever.scaled`."""
+        return centred(unit, unit)
 
 
 def labelled(
-    state: RelevanceState, unit: Float[Tensor, "candidate dim"], example: bool
-) -> tuple[Float[Tensor, "session row dim"], Int8[Tensor, "session row"], Float[Tensor, "candidate dim"]]:
-    """What each session's model is fitted to, and the gallery in the same scale.
+    state: RelevanceState, unit: Float[Tensor, "candidate dim"], shared: Products, example: bool
+) -> tuple[Float[Tensor, "session row dim"], Int8[Tensor, "session row"]]:
+    """What each session's model is fitted to.
 
+    Args:
+        shared: `centred` vectors of the gallery.
     Returns:
-        the example and the judged images, centred and scaled so that their squared length is 1 on average over the
-        gallery, and zero where there is none; +1, -1 or 0 for each; and the gallery's vectors likewise.
+        the example and the judged images, in the same scale, and zero where there is none; +1, -1 or 0 for each.
     """
-    shift = unit.mean(0)
-    scale = (unit - shift).square().sum(1).mean().sqrt().clamp(min=1e-12)
-    candidates = (unit - shift) / scale
-    query = (normalize(state.query, dim=1) - shift) / scale
+    query = centred(normalize(state.query, dim=1), unit)
     given = (state.query != 0).any(1, keepdim=True)
-    rows = torch.cat([query[:, None], candidates[state.judged.clamp(min=0)]], 1)
+    rows = torch.cat([query[:, None], shared.vectors[state.judged.clamp(min=0)]], 1)
     known = torch.cat([given, state.judged >= 0], 1)
     labels = torch.cat([(given & example).to(torch.int8), state.liked], 1)
-    return rows * known[:, :, None], labels, candidates
+    return rows * known[:, :, None], labels
+
+
+def centred(vectors: Float[Tensor, "row dim"], unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "row dim"]:
+    """Vectors as seen from the gallery's mean, where its own have a squared length of 1 on average."""
+    shift = unit.mean(0)
+    return (vectors - shift) / (unit - shift).square().sum(1).mean().sqrt().clamp(min=1e-12)
 
 
 def balanced(labels: Int8[Tensor, "session row"]) -> Float[Tensor, "session row"]:

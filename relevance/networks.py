@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from multiturn.settings import at_least
+from relevance.products import Products
 
-_ROWS = 1024  # shared rows at once: their values in all layers then stay in the processor's caches
+# Shared rows at once, so that their values in all layers stay in the processor's caches: 32 numbers each, or as many as
+# a session has rows where products are looked up.
+_ROWS, _LOOKED_UP = 1024, 256
 
 
 @dataclass(frozen=True)
@@ -82,19 +85,32 @@ class Networks:
 
     @torch.no_grad()
     def of_all(
-        self, inputs: Float[Tensor, "candidate in"], read: Callable[[Tensor, Tensor], Tensor]
+        self,
+        shared: Products,
+        judged: Int[Tensor, "session judged"],
+        read: Callable[[Tensor, slice], Float[Tensor, "session some"]],
     ) -> Float[Tensor, "session candidate"]:
-        """What `read` makes of the outputs for rows that all sessions share.
+        """What `read` makes of the outputs for vectors that all sessions share.
 
         Args:
-            inputs: the rows; of some of them at a time the first layer of all networks is one matrix product.
-            read: is given outputs (session, some, out) and their inputs (some, in).
+            shared: the vectors. The first row of each session is its own, the others are some of these.
+            judged: which; anything where a row is none.
+            read: is given outputs (session, some, out), and which of the vectors they belong to.
         """
-        (first, bias), *_ = self._layers
-        weights = self._rows.transpose(1, 2) @ first
+        if shared.table is None:
+            weights = self._rows.transpose(1, 2) @ self._layers[0][0]
+        else:
+            known = (self._rows != 0).any(2, keepdim=True)
+            weights = self._layers[0][0] * known
         parts = []
-        for some in inputs.split(_ROWS):
-            parts.append(read(self._above(torch.einsum("nd,sdh->snh", some, weights) + bias), some))
+        for first in range(0, len(shared.vectors), _ROWS if shared.table is None else _LOOKED_UP):
+            some = slice(first, first + (_ROWS if shared.table is None else _LOOKED_UP))
+            if shared.table is None:
+                values = torch.einsum("nd,sdh->snh", shared.vectors[some], weights)
+            else:
+                own = (self._rows[:, 0] @ shared.vectors[some].T)[:, None]
+                values = torch.cat([own, shared.of(judged, some)], 1).transpose(1, 2) @ weights
+            parts.append(read(self._above(values + self._layers[0][1]), some))
         return torch.cat(parts, 1)
 
     def _forward(self, inputs: Float[Tensor, "session row in"]) -> Float[Tensor, "session row out"]:

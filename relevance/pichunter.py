@@ -43,9 +43,10 @@ class PicHunter(FittedRetriever):
         # Sessions share the gallery: what belongs to a judged image is computed once for all that judged it.
         images, place = state.judged.clamp(min=0).unique(return_inverse=True)
         block = max(1, _CELLS // (len(images) + len(scores)))
+        shared = self.products(unit)
         for first in range(0, len(unit), block):
-            logits = unit[images] @ unit[first : first + block].T / self.temperature
-            scores[:, first : first + block] += self._likelihood(logits, place, state)
+            some = slice(first, first + block)
+            scores[:, some] += self._likelihood(shared.of(images, some) / self.temperature, place, state)
         return scores
 
     def at_once(self, candidates: int) -> int:

@@ -8,6 +8,7 @@ from torch.nn.functional import embedding_bag, normalize
 from multiturn.gallery import Gallery
 from multiturn.replies import Reply
 from multiturn.scoring import DenseScores, Scores, VectorScores
+from relevance.products import Products
 from relevance.state import RelevanceState, after, at_start
 
 # Sessions fitted together, and pairs of session and candidate scored together: enough to keep the processor busy, few
@@ -57,19 +58,36 @@ class FittedRetriever(NoFeedback):
     A session that has not seen both a like and a dislike keeps the order without feedback.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._unit: tuple[Gallery, Tensor] | None = None
+        self._products: tuple[Tensor, Products] | None = None
+
     def fitted(self, state: RelevanceState, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "session candidate"]:
         """Scores of all candidates for sessions that have seen both classes, higher for those more likely liked.
 
         Args:
             state: of these sessions.
-            unit: the gallery's vectors at length 1.
+            unit: the gallery's vectors at length 1, the same tensor for the same gallery.
         """
         raise NotImplementedError
+
+    def scaled(self, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "candidate dim"]:
+        """The vectors whose products a method works with: as they are, unless a subclass says otherwise."""
+        return unit
+
+    def products(self, unit: Float[Tensor, "candidate dim"]) -> Products:
+        """Those products, computed once for a gallery."""
+        if self._products is None or self._products[0] is not unit:
+            self._products = unit, Products.of_vectors(self.scaled(unit))
+        return self._products[1]
 
     def _score(self, state: RelevanceState, gallery: Gallery) -> Scores:
         if not bool(state.both.any()):
             return super()._score(state, gallery)
-        unit = normalize(gallery.vectors.float(), dim=1)
+        if self._unit is None or self._unit[0] is not gallery:
+            self._unit = gallery, normalize(gallery.vectors.float(), dim=1)
+        unit = self._unit[1]
         table = directions(state, gallery) @ unit.T
         for sessions in state.both.nonzero()[:, 0].split(self.at_once(len(gallery))):
             table[sessions] = self.fitted(state.rows(sessions), unit)

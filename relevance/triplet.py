@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from relevance.mlp import labelled
+from relevance.mlp import centred, labelled
 from relevance.networks import Networks, Training
 from relevance.retriever import FittedRetriever
 from relevance.state import RelevanceState
@@ -33,7 +33,8 @@ class Triplet(FittedRetriever):
 
     def fitted(self, state: RelevanceState, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "session candidate"]:
         """See `FittedRetriever.fitted`."""
-        rows, labels, candidates = labelled(state, unit, example=True)
+        shared = self.products(unit)
+        rows, labels = labelled(state, unit, shared, example=True)
         weights = self.anchor(labels)
         networks = Networks(rows, [self.hidden] * 3 + [self.dim], self.training.seed, self.last)
         old = (rows * weights[:, :, None]).sum(1)
@@ -46,10 +47,15 @@ class Triplet(FittedRetriever):
         networks.train(loss, self.training)
         anchors = torch.einsum("srd,sr->sd", networks.own(), weights)
 
-        def to_anchor(new: Float[Tensor, "session some new"], some: Float[Tensor, "some dim"]) -> Tensor:
-            return _cosines(new, anchors, self._old_products(old @ some.T, some.square().sum(1)[None], old))
+        def to_anchor(new: Float[Tensor, "session some new"], some: slice) -> Float[Tensor, "session some"]:
+            vectors = shared.vectors[some]
+            return _cosines(new, anchors, self._old_products(old @ vectors.T, vectors.square().sum(1)[None], old))
 
-        return networks.of_all(candidates, to_anchor)
+        return networks.of_all(shared, state.judged, to_anchor)
+
+    def scaled(self, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "candidate dim"]:
+        """See `FittedRetriever.scaled`."""
+        return centred(unit, unit)
 
     def anchor(self, labels: Int8[Tensor, "session row"]) -> Float[Tensor, "session row"]:
         """Weights of the rows, the example first, that make up each session's anchor: the example alone.

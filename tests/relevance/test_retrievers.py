@@ -9,6 +9,7 @@ from multiturn.gallery import Gallery
 from multiturn.replies import ImageReply, RelevanceReply, TextReply
 from multiturn.session import Session, Turn, play
 from relevance.methods import METHODS, RelevanceModel
+from relevance.products import Products
 from relevance.retriever import NoFeedback
 from relevance.rocchio import Rocchio
 
@@ -109,6 +110,21 @@ def test_a_session_that_heard_one_class_does_not_change_one_that_heard_both(meth
     mixed = retriever.update(state, RelevanceReply(torch.tensor([[3, 40, 90]] * 2), liked), flock.gallery)
     expected = scores_of(retriever, mixed.rows(torch.tensor([1])), flock.gallery)
     torch.testing.assert_close(scores_of(retriever, mixed, flock.gallery)[1:], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["mlp", "triplet", "kept-triplet", "pichunter"])
+def test_products_that_are_looked_up_give_the_scores_of_computed_ones(method, flock, monkeypatch):
+    state = heard(METHODS[method](), flock, [3, 40, 90], [1, -1, -1])
+    looked_up = scores_of(METHODS[method](), state, flock.gallery)
+    monkeypatch.setattr(
+        Products, "of_vectors", lambda vectors: Products(vectors, None)
+    )  # as where a table is too large
+    torch.testing.assert_close(scores_of(METHODS[method](), state, flock.gallery), looked_up, rtol=1e-3, atol=1e-4)
+
+
+def test_a_table_of_products_is_made_only_where_it_fits():
+    assert Products.of_vectors(torch.eye(4), cells=16).table is not None
+    assert Products.of_vectors(torch.eye(4), cells=15).table is None
 
 
 def test_rocchio_adds_likes_and_takes_dislikes_away(flock):
