@@ -1,10 +1,12 @@
 """The celeba-feedback task: faces, frozen features, witness, GRU and baselines put together."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from datasets import Dataset
+from jaxtyping import Int8
 from torch import Tensor, nn
 
 from data_prep.attributes import ATTRIBUTES
@@ -139,10 +141,15 @@ class AttributeFeedback:
         the shown face has is known, as it is to the simulated witness.
         """
         about = turn.shown[:, 0]
-        candidate = attributes_of(self.faces.test, self.candidates())[about]
+        candidate = self._shown[about]
         relevance = read_comparison(text, candidate[0], ATTRIBUTES)[None].to(candidate.device)
         said = candidate if self._disclosure.candidate else torch.zeros_like(candidate)
         return AttributeReply(about, said, relevance)
+
+    @cached_property
+    def _shown(self) -> Int8[Tensor, "candidate attribute"]:
+        """What the candidates have, which is looked up at every turn of a live search."""
+        return attributes_of(self.faces.test, self.candidates())
 
     def form(self) -> ReplyForm:
         """See `multiturn.task.Searchable.form`: attributes in which the target is like the shown face, or differs."""

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -217,7 +216,7 @@ class Study:
             self._cached.pop(participant.id, None)
             self._desk.forget(participant.number)
             raise
-        after = deepcopy(progress)
+        after = progress.copy()
         take(self.protocol, after, event)
         self._cached[participant.id] = after
         return after

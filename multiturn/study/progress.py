@@ -1,7 +1,7 @@
 """Where a participant is and what happened so far, folded from their events; nothing is stored or shown here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from multiturn.study.protocol import StudyProtocol
@@ -114,6 +114,14 @@ class Progress:
     answers: list[tuple[int, str, Mapping[str, Any]]] = field(default_factory=list)
     questionnaire: tuple[int, str] | None = None
     notice: str = ""
+
+    def copy(self) -> "Progress":
+        """The same, which may be taken on while this one is still read: what has ended is shared."""
+        trials = list(self.trials)
+        if trials:
+            last = trials[-1]
+            trials[-1] = replace(last, turns=[*last.turns], undone=[*last.undone], claims=[*last.claims])
+        return replace(self, trials=trials, answers=[*self.answers])
 
     @property
     def trial(self) -> Trial:
