@@ -143,10 +143,10 @@ def test_every_weight_that_wants_a_gradient_gets_one(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_lowers_the_loss(kind):
-    module, targets = rollout(kind), torch.arange(PICTURES)
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
+    module, targets = rollout(kind), torch.arange(8)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
     before = float(module(targets, 0).detach())
-    for epoch in range(25):
+    for epoch in range(10):
         optimizer.zero_grad()
         module(targets, epoch).backward()
         optimizer.step()
