@@ -8,6 +8,8 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from multiturn.cli import Parser, TaskSettings, clear_errors
+from multiturn.hub import HubName
+from multiturn.hub.pushing import reserve
 from multiturn.settings import TRACKERS
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -17,6 +19,7 @@ EXAMPLES = """examples:
   python train.py --task celeba-feedback --gru.margin 1.0 --training.epochs 20 --output_dir runs/margin-1
   python train.py --task celeba-feedback --output_dir runs/margin-1 --resume
   python train.py --task celeba-feedback --training.accumulate 4 --training.checkpoint_seconds 60 --tracker none
+  python train.py --task celeba-feedback --push_to_hub lab/face-feedback --private
   python train.py --task celeba-feedback --print_config
   accelerate launch --mixed_precision bf16 train.py --task celeba-feedback
 """
@@ -42,6 +45,8 @@ def parse(arguments: Sequence[str]) -> tuple[TaskSettings, Namespace, str]:
         help="what is told losses, learning rate, gradient norm and validation values; tensorboard where it is "
         "installed, if not given: tensorboard --logdir OUTPUT_DIR",
     )
+    parser.add_argument("--push_to_hub", help="ORG/NAME[@BRANCH] on the Hub, where the finished run is pushed to")
+    parser.add_argument("--private", action="store_true", help="of --push_to_hub: a new repository is private")
     return parser.parse_task(arguments)
 
 
@@ -59,17 +64,26 @@ def begun(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str]) -> None:
     """Train, keep the best epoch, report on the test part."""
     settings, options, config = parse(arguments)
+    pushed_to = HubName.of(options.push_to_hub) if options.push_to_hub else None
     # Heavy imports come after the command line is known to be right.
     from multiturn.experiment import report, start_output, train_retriever
+    from multiturn.processes import launched
+    from multiturn.publishing import publish_run, write_card
     from multiturn.tracking import tracked
 
     output, resume = options.output_dir or Path("runs") / options.task, options.resume is not None
+    if pushed_to and launched().is_main_process:
+        reserve(pushed_to, "model", options.private or None)
     with tracked(options.tracker):
         start_output(output, config, resume)
         task = settings.build(output)
         task.prepare(resume)
         retriever = train_retriever(task, settings, output, resume)
     report(task, retriever, settings.evaluation, output, options.task)
+    if launched().is_main_process:
+        write_card(output)
+        if pushed_to:
+            print(f"pushed: {publish_run(output, pushed_to, options.private or None).url}")
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def table(findings: list[Finding]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Read the galleries, and print and write what is found."""
     line = Parser(prog="python -m data_prep.audit", description=__doc__, epilog=EXAMPLES)
-    line.add_argument("gallery", type=Path, help="folder or file of a gallery")
+    line.add_argument("gallery", type=Path, help="folder or file of a gallery, or ORG/NAME[@REVISION] on the Hub")
     line.add_argument("other", type=Path, nargs="?", help="another, such as that of the test split or of the queries")
     line.add_argument("--threshold", type=float, default=THRESHOLD, help="cosine from which vectors count as alike")
     line.add_argument("--identities", type=Path, help="CSV of id and label, instead of the galleries' own labels.csv")
@@ -142,9 +142,10 @@ def main(arguments: Sequence[str]) -> None:
         line.error(f"--examples must be at least 1, not {options.examples}")
     from data_prep.duplicates import look
     from multiturn.gallery_files import GalleryFile
+    from multiturn.hub import local_gallery
 
     given = None if options.identities is None else read_labels(options.identities)
-    files = [GalleryFile(path) for path in (options.gallery, options.other) if path is not None]
+    files = [GalleryFile(local_gallery(path)) for path in (options.gallery, options.other) if path is not None]
     looked, parts = [look(file) for file in files], {}
     for file, seen in zip(files, looked, strict=True):
         parts[_told(file)] = within(file, seen, options.threshold, options.examples)

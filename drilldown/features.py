@@ -16,6 +16,7 @@ from multiturn.gallery import Gallery
 from multiturn.hub import local_checkpoint
 from multiturn.processes import launched
 from multiturn.regions import Regions
+from multiturn.training import save_pretrained
 
 STANDARDISE = "standardise.safetensors"
 _SAMPLE = 1 << 17  # regions that mean and standard deviation are taken from: 256 MB of float32 at 512 numbers
@@ -155,9 +156,12 @@ def region_encoder(
         encoder = make_encoder(settings.encoder, device)
         assert isinstance(encoder, RegionEncoder)  # the settings see to it
         return encoder
-    if settings.checkpoint is not None:
+    kept = folder / "encoder"
+    if settings.checkpoint is not None and not (resume and (kept / "config.json").is_file()):
         encoder = local_checkpoint(settings.checkpoint) / "encoder"
         network = load_ours(SceneNetwork, str(encoder), "scene network").to(device).eval()
+        if launched().is_main_process:
+            save_pretrained(network, kept)
     else:
         train, validation = images.train.images, images.validation.images
         network = train_scene_network(train, validation, folder, settings.training, seed, device, resume)

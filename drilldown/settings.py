@@ -61,7 +61,8 @@ class RegionSettings:
         encoder: for kind 'encoder'.
         path: for kind 'precomputed': one gallery that holds all images, or one a part, with {part} in its name
             for train, validation and test.
-        checkpoint: output folder of a run whose scene network is to be used, instead of training one.
+        checkpoint: output folder of a run whose scene network is to be used instead of training one, or
+            ORG/NAME[@REVISION] on the Hub. The run keeps it, and is evaluated with what it kept.
         standardise: bring each number to mean 0 and standard deviation 1 over the regions of the training images.
         batch_size: images at once when encoding.
         training: of the scene network.
@@ -129,7 +130,7 @@ class DrilldownSettings:
         training: stage 1: all but the policy, with the fixed policy.
         joint: stage 2: the policy, and the rest with it.
         stage: 1 or 2 alone, or 0 for all that the model needs: stage 1, then stage 2 where the policy is learned.
-        stage1: for stage 2 alone: output folder of stage 1, or its Hub id.
+        stage1: for stage 2 alone: output folder of stage 1, or ORG/NAME[@REVISION] on the Hub.
         single_state: of a model with several states, train one of the same memory too, first, as the baseline that
             tells what several are good for.
         choose: the best epoch by 'recall', R@K on the validation part, the mean over K and turns; by its 'loss'; or

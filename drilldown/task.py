@@ -20,6 +20,7 @@ from drilldown.rollout import Rollout, Seeds
 from drilldown.settings import DrilldownSettings
 from drilldown.users import CaptionUser
 from multiturn.experiment import train_retriever
+from multiturn.files import first_with
 from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import Reply, TextReply
@@ -82,7 +83,7 @@ class Drilldown:
         """See `multiturn.task.Task.prepare`."""
         settings, turns = self.settings, max(self.settings.loss.turns, self.settings.evaluation.turns)
         with launched().main_process_first():
-            self.images_of = load_captions(settings.data, turns, (checkpoint or self._output) / "scenes")
+            self.images_of = load_captions(settings.data, turns, first_with("scenes", checkpoint, self._output))
         self.features = prepared_features(
             self.images_of, settings.regions, settings.seed, self._output, self._device, resume, checkpoint
         )

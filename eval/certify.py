@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from multiturn.cli import Parser, clear_errors
+from multiturn.cli import Parser, clear_errors, home_of
 from multiturn.index_settings import Effort, IndexSettings
 
 if TYPE_CHECKING:
@@ -44,12 +44,13 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(str(reason))
     from multiturn.certificates import given, held_out, measure, perturbed, write_certificate
     from multiturn.gallery import Gallery
+    from multiturn.hub import local_gallery
     from multiturn.region_scoring import RegionFormula
     from multiturn.report.certificates import certificates_table, recall_against_time, table_note
     from multiturn.report.figures import save_figure
     from multiturn.report.tables import markdown_table
 
-    gallery = Gallery.load(options.gallery)
+    gallery = Gallery.load(local_gallery(options.gallery))
     match options.queries:
         case "perturbed":
             queries = perturbed(gallery, options.count, options.states, options.noise, options.seed)
@@ -79,7 +80,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m eval.certify", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("gallery", type=Path, help="file or folder that data_prep.encode or train.py wrote")
+    parser.add_argument(
+        "gallery", type=Path, help="file or folder that data_prep.encode or train.py wrote, or its name on the Hub"
+    )
     parser.add_argument(
         "--index", action="append", type=str, help="faiss's name of one; that of a live page by default"
     )
@@ -134,7 +137,11 @@ def _one(
 
     similarity = options.similarity or ("l2" if by == "vectors" else "cosine")
     settings = IndexSettings(factory, similarity, by, options.training_vectors, options.seed, effort)  # type: ignore[arg-type]
-    folder = index_folder(options.gallery, chosen(gallery, settings))
+    wanted = chosen(gallery, settings)
+    if options.gallery.exists():
+        folder = index_folder(options.gallery, wanted)
+    else:  # on the Hub
+        folder = home_of(str(options.gallery)) / "gallery.indexes" / wanted.name
     return opened_index(folder, gallery, settings, fresh), folder
 
 

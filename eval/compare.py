@@ -13,8 +13,9 @@ EXAMPLES = """examples:
   python -m eval.compare runs/one runs/other --metric '[R@1,Hits@10,BRI]' --allow '[fingerprint]'
   python -m eval.compare runs/ours theirs.csv --gallery ids.txt --output_dir runs/ours-theirs
 
-A run is an output folder of train.py or eval.evaluate, or a file of ranks as eval.evaluate --ranks reads it. Runs
-that differ in candidates, targets, turns or protocol are refused, and the difference is named.
+A run is an output folder of train.py or eval.evaluate, ORG/NAME[@REVISION] of one on the Hub, or a file of ranks as
+eval.evaluate --ranks reads it. Runs that differ in candidates, targets, turns or protocol are refused, and the
+difference is named.
 """
 
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     from dataclasses import replace
 
     from multiturn.comparison import compare
+    from multiturn.hub import local_checkpoint
     from multiturn.rank_rows import Searched, tabulate
     from multiturn.report.comparison import comparison_line, paired_table, write_comparison
     from multiturn.report.tables import markdown_table
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
 
     def results(path: Path) -> Results:
         if path.is_dir() or not path.exists():
-            return read_run(path)
+            return read_run(local_checkpoint(path, "run"))
         searched = Searched.of(options.gallery, options.gallery_size)
         rows = read_ranks(path, searched, options.qrels, None, 0)
         return tabulate(rows, path.stem, searched.candidates, {"seen": settings.seen})

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors
+from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors, home_of
 from multiturn.settings import EvaluationSettings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   python -m eval.evaluate --checkpoint runs/demo --evaluation.seen drop_from_rank --output_dir runs/demo-seen
   python -m eval.evaluate --checkpoint runs/demo --witness.nested true
   python -m eval.evaluate --checkpoint runs/demo --index usual --output_dir runs/demo-index
+  python -m eval.evaluate --checkpoint lab/face-feedback@v1
   python -m eval.evaluate --ranks theirs.csv --gallery_size 9896 --name theirs --output_dir runs/theirs
   python -m eval.evaluate --scores theirs.run --qrels theirs.qrels --gallery ids.txt --output_dir runs/theirs
 """
@@ -35,8 +36,12 @@ def main(arguments: Sequence[str]) -> None:
         of_files(arguments)
         return
     parser = Parser(prog="python -m eval.evaluate", description=__doc__, epilog=EXAMPLES)
-    parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
-    parser.add_argument("--output_dir", type=Path, help="where results go; CHECKPOINT/evaluation if not given")
+    parser.add_argument(
+        "--checkpoint", help="output folder of train.py, or ORG/NAME[@REVISION] on the Hub; its configuration is used"
+    )
+    parser.add_argument(
+        "--output_dir", type=Path, help="where results go; CHECKPOINT/evaluation, or runs/ORG--NAME/evaluation"
+    )
     parser.add_argument("--run_depth", type=int, default=10, help="candidates a turn in run.trec; 0 writes no run file")
     parser.add_argument("--index", default="", help=INDEX_HELP)
     parser.add_argument(
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
     settings, options, resolved = parser.parse_task([*config, *arguments])
     from multiturn.experiment import report, start_output
 
-    output = options.output_dir or folder / "evaluation"
+    output = options.output_dir or home_of(options.checkpoint or "") / "evaluation"
     start_output(output, resolved, resume=False)
     task = settings.build(output)
     task.prepare(checkpoint=folder)

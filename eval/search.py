@@ -50,7 +50,9 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
     """Tell a retriever each text in turn, print the best candidates after each, and draw them."""
     parser = Parser(prog="python -m eval.search", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("texts", nargs="*", help="what is said, one text a turn")
-    parser.add_argument("--checkpoint", help="output folder of train.py; its configuration is used")
+    parser.add_argument(
+        "--checkpoint", help="output folder of train.py, or ORG/NAME[@REVISION] on the Hub; its configuration is used"
+    )
     parser.add_argument("--top", type=int, default=10, help="candidates a page")
     parser.add_argument("--index", default="", help=INDEX_HELP)
     parser.add_argument("--picture", type=Path, help="PNG file of the pages; CHECKPOINT/search.png if not given")
@@ -93,7 +95,12 @@ def of_checkpoint(arguments: Sequence[str]) -> None:
 def of_gallery(arguments: Sequence[str]) -> None:
     """Encode photos with a gallery's own encoder, print the nearest candidates, and draw them."""
     parser = Parser(prog="python -m eval.search", description=OF_GALLERY, epilog=GALLERY_EXAMPLES)
-    parser.add_argument("--gallery", type=Path, required=True, help="folder that python -m data_prep.encode wrote")
+    parser.add_argument(
+        "--gallery",
+        type=Path,
+        required=True,
+        help="folder that python -m data_prep.encode wrote, or its name on the Hub",
+    )
     parser.add_argument("--image", action="append", required=True, help="a photo; may be given several times")
     parser.add_argument("--top", type=int, default=20, help="candidates to list")
     parser.add_argument("--index", type=Path, help="folder of an approximate index of the gallery; exact without one")
@@ -103,9 +110,10 @@ def of_gallery(arguments: Sequence[str]) -> None:
         parser.error(f"--top lists at least one candidate, not {options.top}")
     from facefb.reverse_query import open_gallery, read_examples
     from facefb.reverse_scores import similarity
+    from multiturn.hub import local_gallery
     from multiturn.processes import own_device
 
-    searched = open_gallery(options.gallery, own_device())
+    searched = open_gallery(local_gallery(options.gallery), own_device())
     examples = read_examples(searched.encoder, [Path(image) for image in options.image])
     for example in examples:
         if example.note:
@@ -114,7 +122,7 @@ def of_gallery(arguments: Sequence[str]) -> None:
     names, scores = page_of(turn, searched.gallery.ids)
     scores = [similarity(score) for score in scores]
     print_page(names, scores)
-    draw(searched, examples, names, scores, options.picture or options.gallery / "search.png")
+    draw(searched, examples, names, scores, options.picture or home_of(str(options.gallery)) / "search.png")
 
 
 def page_of(turn: "Turn", ids: Sequence[str]) -> tuple[list[str], list[float]]:

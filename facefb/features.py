@@ -16,7 +16,9 @@ from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.encoders.standardised import Standardised
 from multiturn.encoders.timm_backbone import TimmEncoder
 from multiturn.encoders.weights import load_ours
+from multiturn.files import first_with
 from multiturn.gallery import Gallery
+from multiturn.hub import local_checkpoint
 from multiturn.processes import launched
 from multiturn.training import save_pretrained
 
@@ -123,7 +125,7 @@ def prepared_features(
         checkpoint: output folder of a training whose faces and encoder are to be used as they are.
     """
     with launched().main_process_first():
-        loaded = load_faces(faces, (checkpoint or output) / "faces")
+        loaded = load_faces(faces, first_with("faces", checkpoint, output))
     folder = (checkpoint or output) / "encoder"
     encoder = make_encoder(settings, loaded, folder, device, seed, resume or checkpoint is not None)
     features = FaceFeatures(encoder, loaded, output / "galleries", settings.batch_size, device)
@@ -150,7 +152,8 @@ def make_encoder(
 ) -> Encoder:
     """Make the encoder of face features, trained on the training faces where it is one to train.
 
-    A trained network is kept in `output` (config.json and model.safetensors) and read again if `resume` is set.
+    The network is kept in `output` (config.json and model.safetensors), wherever it came from, so that a run is
+    whole; it is read from there again if `resume` is set.
 
     Raises:
         ValueError: a checkpoint of a network for other attributes.
@@ -159,21 +162,27 @@ def make_encoder(
     if settings.kind == "timm":
         return TimmEncoder(settings.timm_name, settings.timm_weights, settings.height, settings.width, device)
     finished = str(output) if resume and (output / "config.json").is_file() else None
-    if checkpoint := settings.checkpoint or finished:
+    if checkpoint := finished or settings.checkpoint:
         network = load_network(checkpoint)
         if settings.kind == "attributes" and network.labels != ATTRIBUTES:
             raise ValueError(f"{checkpoint} predicts {len(network.labels)} other labels, not CelebA's 40 attributes")
     else:
         network = _new_network(settings, faces, seed)
         _train(network, settings, faces, output, seed, resume)
-        if launched().is_main_process:
-            save_pretrained(network, output)
+    if finished is None and launched().is_main_process:
+        save_pretrained(network, output)
     return SEResNetEncoder(network.to(device))
 
 
 def load_network(checkpoint: str) -> SEResNet:
-    """Read an SE-ResNet from a folder or the Hub; see `multiturn.encoders.weights.load_ours` for its errors."""
-    return load_ours(SEResNet, checkpoint, "SE-ResNet")
+    """Read an SE-ResNet from a folder or the Hub, by itself or as the encoder of a run.
+
+    Raises:
+        FileNotFoundError, ValueError: see `multiturn.encoders.weights.load_ours`.
+    """
+    folder = local_checkpoint(checkpoint, "SE-ResNet")
+    of_run = (folder / "config.yaml").is_file() and (folder / "encoder" / "config.json").is_file()
+    return load_ours(SEResNet, str(folder / "encoder" if of_run else folder), "SE-ResNet")
 
 
 def _new_network(settings: FeatureSettings, faces: Faces, seed: int) -> SEResNet:

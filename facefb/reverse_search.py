@@ -19,7 +19,7 @@ from facefb.reverse_users import Album, ExampleUser, list_measures
 from multiturn.encoders import Encoder
 from multiturn.encoders.faces.encoder import FaceEncoder
 from multiturn.encoders.regions import RegionEncoder
-from multiturn.files import write_text
+from multiturn.files import first_with, write_text
 from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
@@ -69,7 +69,7 @@ class ReverseSearch:
         """
         settings, home = self.settings, checkpoint or self._output
         with launched().main_process_first():
-            self.people = load_people(settings.faces, home / "faces")
+            self.people = load_people(settings.faces, first_with("faces", checkpoint, self._output))
         self._left_out = dict(self.people.left_out)
         made = {}
         for name, chosen in self._chosen().items():

@@ -19,7 +19,8 @@ class FeatureSettings:
         kind: 'attributes': an SE-ResNet trained here to read the 40 attributes; 'identities': the same network
             trained here to tell people apart; 'untrained': the same network as initialised; 'timm': any backbone
             of timm.
-        checkpoint: folder or Hub id of an SE-ResNet trained before, used instead of training one.
+        checkpoint: folder of an SE-ResNet trained before, or of a run with one, or ORG/NAME[@REVISION] on the Hub;
+            used instead of training one. The run keeps it, and is evaluated with what it kept.
         block: of the SE-ResNet, 'basic' or 'bottleneck'.
         layers: blocks in each of its four stages.
         channels: width of each stage.

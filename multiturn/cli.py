@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, runtime_checkable
 import yaml
 from jsonargparse import SUPPRESS, ArgumentParser, DefaultHelpFormatter, Namespace
 
+from multiturn.config_files import check_plain, read_config
 from multiturn.hub import HubName, local_checkpoint
 from multiturn.settings import EvaluationSettings, TrainingSettings
 
@@ -87,6 +88,11 @@ class Parser(ArgumentParser):
         path = configs / f"{task}.yaml"
         module, _, name = yaml.safe_load(path.read_text(encoding="utf-8"))[SETTINGS_CLASS].rpartition(".")
         settings: type = getattr(importlib.import_module(module), name)
+        for file in _asked_configs(arguments):
+            try:
+                check_plain(read_config(file), settings, file)
+            except (ValueError, OSError) as reason:
+                self.error(str(reason))
         self.add_class_arguments(settings)
         self._settings = settings
         self.default_config_files = [str(path)]
@@ -142,11 +148,15 @@ def asked_checkpoint(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[
     config = folder / "config.yaml"
     if not config.is_file():
         parser.error(f"no {config}; --checkpoint is the output folder of a finished train.py, or such a one on the Hub")
-    told = yaml.safe_load(config.read_text(encoding="utf-8"))
-    if not isinstance(told, dict) or "task" not in told:
+    try:
+        told = read_config(config)
+    except ValueError as reason:
+        parser.error(str(reason))
+    if "task" not in told:
         parser.error(f"{config} names no task; it is not the configuration of a run")
-    if own := sorted(key for key in told if f"--{key}" in parser._option_string_actions):
-        parser.error(f"{config} sets {', '.join(own)}, which is said on the command line alone; do not use it")
+    own = {"config", SETTINGS_CLASS, *(option.lstrip("-") for option in parser._option_string_actions)}
+    if found := sorted(own & {str(key).partition(".")[0] for key in told}):
+        parser.error(f"{config} sets {', '.join(found)}, which is no setting of a task; do not use it")
     return folder, ["--config", str(config)]
 
 
@@ -190,11 +200,19 @@ def _closest(name: str, known: list[str]) -> str | None:
 
 
 def _asked_task(arguments: Sequence[str]) -> str | None:
-    """The task named by --task, or else by the file given with --config: needed before the rest can be parsed."""
+    """The task named by --task, or else by the last file given with --config: needed before the rest can be parsed."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--task")
-    first.add_argument("--config")
     asked, _ = first.parse_known_args(list(arguments))
-    if asked.task is None and asked.config is not None and Path(asked.config).is_file():
-        return (yaml.safe_load(Path(asked.config).read_text(encoding="utf-8")) or {}).get("task")
+    if asked.task is None:
+        for file in reversed(_asked_configs(arguments)):
+            with suppress(ValueError, OSError):  # It is refused when it is read in earnest.
+                asked.task = asked.task or read_config(file).get("task")
     return asked.task
+
+
+def _asked_configs(arguments: Sequence[str]) -> list[Path]:
+    """The files given with --config."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", action="append", default=[], type=Path)
+    return first.parse_known_args(list(arguments))[0].config

@@ -174,7 +174,7 @@ def report(
     with recording as trial:
         model = replace(run(trial, settings.batch_size, output / "transcript.jsonl"), trial=exam.model)
     others = [(role, run(trial, settings.batch_size)) for role, trial in exam.others]
-    metrics = summary(exam, model, others, settings, task.primary)
+    metrics = {**summary(exam, model, others, settings, task.primary), **_origin(task, retriever)}
     if certified is not None:
         metrics["index"] = {"text": certificate_line(certified.certificate), **asdict(certified.certificate)}
     control = next((results_of(outcome) for role, outcome in others if role == "control"), None)
@@ -246,6 +246,16 @@ def summary(
     """
     beside = [(role, results_of(outcome)) for role, outcome in others]
     return summarise(results_of(model, exam.protocol), beside, settings, exam.data, primary)
+
+
+def _origin(task: Task, retriever: nn.Module) -> dict[str, str]:
+    """What a card tells beside the numbers: the retriever's class, and licence and citation of the data."""
+    about = task.images().info if isinstance(task, Pictured) else None
+    return {
+        "retriever": f"{type(retriever).__module__}.{type(retriever).__qualname__}",
+        "licence": about.license if about else "",
+        "citation": about.citation if about else "",
+    }
 
 
 def _version(package: str) -> str | None:

@@ -89,6 +89,17 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def first_with(name: str, *folders: Path | None) -> Path:
+    """`name` in the first of the folders that holds it, or else in the last one; None stands for no folder.
+
+    Example:
+        >>> str(first_with("faces", None, Path("run")))
+        'run/faces'
+    """
+    there = [folder for folder in folders if folder is not None]
+    return next((folder for folder in there if (folder / name).exists()), there[-1]) / name
+
+
 def digest_of_file(path: Path) -> str:
     """SHA-256 of a file, read in parts, in hexadecimal digits."""
     found = sha256()

@@ -14,6 +14,7 @@ from multiturn.building import build_gallery
 from multiturn.encoders import Encoder
 from multiturn.encoders.catalogue import make_encoder
 from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
+from multiturn.files import first_with
 from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
@@ -75,7 +76,7 @@ class RelevanceFeedback:
         """See `multiturn.task.Task.prepare`."""
         self._home = checkpoint or self._output
         with launched().main_process_first():
-            self.classes = load_classes(self.settings.classes, self._home / "faces")
+            self.classes = load_classes(self.settings.classes, first_with("faces", checkpoint, self._output))
         self._encoder = self._make_encoder(resume or checkpoint is not None)
         self.gallery("test")
         self._examples()

@@ -2,12 +2,14 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.hub_server import running_hub, use
 from tests.multiturn.encoders.cases import faces
 from tests.multiturn.encoders.tiny import pictures
 
@@ -76,3 +78,20 @@ def test_a_photo_that_cannot_be_read_is_one_clear_line(gallery: Path):
     for photo, said in (("torn.jpg", "cannot be decoded"), ("none.jpg", "no photo at")):
         done = program("-m", "eval.search", "--gallery", str(gallery), "--image", str(gallery.parent / photo))
         assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_gallery_on_the_hub_is_searched_by_its_name_and_the_cache_stays_clean(
+    gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    photo = str(gallery.parent / "photos" / "p1.png")
+    with running_hub() as hub:
+        use(hub, tmp_path / "cache", monkeypatch)
+        monkeypatch.chdir(tmp_path)
+        arguments = [str(gallery), "lab/photos", "--gallery", "--despite_licence", "--private"]
+        runpy.run_module("eval.push")["main"](arguments)
+        assert not [name for name in hub.datasets["lab/photos"].files() if name.endswith((".png", ".csv"))]
+        runpy.run_module("eval.search")["main"](["--gallery", "lab/photos", "--image", photo, "--top", "3"])
+    said = capsys.readouterr().out
+    assert re.search(r"1 +1\.0000 +p1\.png", said) and "picture: runs/lab--photos/search.png" in said
+    assert Path("runs/lab--photos/search.png").is_file() and not list((tmp_path / "cache").rglob("*.png"))

@@ -63,5 +63,25 @@ class HubModel(PyTorchModelHubMixin):
         name = HubName.of(repo_id if branch is None else f"{repo_id}@{branch}")
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder, config=None if config is None else dict(config))
+            (Path(folder) / "README.md").write_text(_card(type(self), name), encoding="utf-8")
             files = {path.name: path for path in Path(folder).iterdir()}
             return push(files, name, "model", commit_message, private).url
+
+
+def _card(model: type[HubModel], name: HubName) -> str:
+    """What a repository that holds a module alone says of itself."""
+    return f"""---
+library_name: multiturn-retrieval
+tags: [image-retrieval, multi-turn]
+---
+
+# {model.__name__}
+
+A module of multiturn-retrieval. Its constructor's arguments are in `config.json`.
+
+```python
+from {model.__module__} import {model.__qualname__}
+
+model = {model.__qualname__}.from_pretrained("{name}")
+```
+"""

@@ -1,5 +1,6 @@
 """Files to a repository of the Hub, in one commit, with the list by which a download is checked."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,9 @@ def push(files: Mapping[str, Path], name: HubName, kind: Kind, message: str, pri
 
     reserve(name, kind, private)
     api = HfApi(endpoint=endpoint())
-    with clear_hub_errors(name, kind, "repository"):
+    with clear_hub_errors(name, kind, "repository"), warnings.catch_warnings():
+        # A table of ranks belongs to its model.
+        warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
         there = api.list_repo_files(name.repository, revision=name.revision, repo_type=kind)
         operations = [
             CommitOperationAdd(LISTING, listing_of(files).encode()),

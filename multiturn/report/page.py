@@ -176,7 +176,7 @@ def report_run(folder: Path) -> Metrics:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}; give the output folder of train.py or of eval.evaluate")
-    metrics = _read_json(folder / "metrics.json")
+    metrics = read_json(folder / "metrics.json")
     missing = [name for name in REQUIRED if name not in metrics]
     if missing:
         raise ValueError(f"{folder / 'metrics.json'} lacks {', '.join(missing)}; evaluate the run again")
@@ -184,14 +184,20 @@ def report_run(folder: Path) -> Metrics:
     if not config.is_file():
         raise FileNotFoundError(f"no {config}; a report states the configuration that made its numbers")
     path = folder / "history.json"
-    history: Sequence[Mapping[str, float]] = _read_json(path) if path.is_file() else []
+    history: Sequence[Mapping[str, float]] = read_json(path) if path.is_file() else []
     pictures = {_title(picture): picture for picture in sorted((folder / "pictures").glob("*.png"))}
     figures = report_figures(metrics, history, folder / "figures")
     write_report(folder, metrics, figures, pictures, config.read_text(encoding="utf-8"), kept_sessions(folder))
     return metrics
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Read a file of a run.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is damaged.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no {path}; evaluate the run first")
     try:

@@ -57,7 +57,7 @@ def open_system(name: str, checkpoint: str, configs: Path, overrides: Sequence[s
 
     Args:
         name: what to call the system.
-        checkpoint: output folder of train.py, or a model on the Hub.
+        checkpoint: output folder of train.py, or ORG/NAME[@REVISION] on the Hub.
         configs: folder of YAML files, one a task, in which the checkpoint's task is found.
         overrides: settings to change, as on a command line: `["--evaluation.seen", "keep"]`.
     Raises:

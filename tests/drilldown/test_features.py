@@ -1,6 +1,7 @@
 """Claims about the frozen regions of images: what they are bound to, and what is kept."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,9 @@ def test_a_scene_network_of_another_run_can_be_used(images, tmp_path: Path):
     settings = RegionSettings(checkpoint=str(tmp_path / "old"))
     made = region_encoder(images, settings, 0, tmp_path / "new", CPU, resume=False)
     assert made is not None and made.fingerprint == GridEncoder(network()).fingerprint
+    shutil.rmtree(tmp_path / "old")  # The new run has kept it.
+    again = region_encoder(images, settings, 0, tmp_path / "new", CPU, resume=True)
+    assert again is not None and again.fingerprint == made.fingerprint
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Claims about the frozen features of faces: what they are bound to, and what is kept."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,20 @@ def test_a_network_for_other_labels_is_refused_as_attribute_classifier(faces: Fa
     settings = FeatureSettings(checkpoint=str(tmp_path / "other"))
     with pytest.raises(ValueError, match="2 other labels"):
         make_encoder(settings, faces, tmp_path, CPU, 0, False)
+
+
+@pytest.mark.parametrize("source", ["network", "run"])
+def test_a_run_keeps_the_network_that_it_was_given_and_needs_no_other_folder(source: str, faces: Faces, tmp_path: Path):
+    given = network()
+    folder = tmp_path / "given" / ("encoder" if source == "run" else "")
+    given.save_pretrained(folder)
+    if source == "run":
+        (tmp_path / "given" / "config.yaml").write_text("task: celeba-feedback\n")
+    settings = FeatureSettings(checkpoint=str(tmp_path / "given"))
+    made = make_encoder(settings, faces, tmp_path / "kept", CPU, 0, False)
+    assert made.fingerprint == given.fingerprint
+    shutil.rmtree(tmp_path / "given")
+    assert make_encoder(settings, faces, tmp_path / "kept", CPU, 0, True).fingerprint == given.fingerprint
 
 
 def test_standardised_features_have_mean_0_and_deviation_1_on_the_training_faces(faces: Faces, tmp_path: Path):

@@ -60,4 +60,4 @@ def test_a_system_keeps_the_configuration_of_its_checkpoint_but_for_what_is_over
 def test_a_folder_without_a_checkpoint_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         open_system("ours", str(tmp_path / "none"), CONFIGS)
-    assert "none/config.yaml" in capsys.readouterr().err
+    assert f"no checkpoint called {str(tmp_path / 'none')!r}" in capsys.readouterr().err
