@@ -42,6 +42,7 @@ def main(arguments: Sequence[str]) -> None:
         "--to_circled", type=Path, help="write the transcript's sessions to this file, and play nothing"
     )
     parser.add_class_arguments(EvaluationSettings, "evaluation", skip={"turns", "seen", "page", "batch_size"})
+    parser.set_defaults({"evaluation.recall_at": [1, 5, 10]})
     parser.add_argument("--output_dir", type=Path, default=Path("runs/replay"), help="where results go")
     options = parser.parse_args(list(arguments))
     if options.to_circled is not None:
@@ -69,7 +70,8 @@ def main(arguments: Sequence[str]) -> None:
     page_size = options.page_size or log.page_size or min(10, len(system.gallery))
     rules = Rules(page_size, options.seen or log.seen or "keep", options.run_depth, options.ended)
     settings = replace(asked, turns=turns_of(log), seen=rules.seen, page=max(page_size, 1))
-    told = replay(log, system, settings, rules, options.output_dir, parser.dump(options), options.log.name)
+    title = "/".join(options.log.parts[-2:])
+    told = replay(log, system, settings, rules, options.output_dir, parser.dump(options), title)
     print(f"{headline(told)}\n\n{markdown_table(turn_table(told), turn_note(told))}\n")
     print("\n".join([*warnings(told), f"report: {options.output_dir / 'replay.html'}"]))
 

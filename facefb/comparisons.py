@@ -13,17 +13,23 @@ HEADS = {"same": 1, "like": 1, "alike": 1, "differs": -1, "differ": -1, "differe
 
 
 def read_comparison(
-    text: str, shown: Int8[Tensor, " attribute"], attributes: Sequence[str]
+    text: str,
+    shown: Int8[Tensor, " attribute"],
+    attributes: Sequence[str],
+    before: Int8[Tensor, " attribute"] | None = None,
 ) -> Int8[Tensor, " attribute"]:
     """In which attributes the target is like the shown face, from a line of text.
 
     Parts stand between semicolons. "same: Smiling, Young" and "differs: Male" compare; a part without such a head says
-    what the target has and lacks, as in "Smiling, not Male", and is compared with what the shown face has.
+    what the target has and lacks, as in "Smiling, not Male" or then "also Young", and is compared with what the shown
+    face has.
 
     Args:
         text: what was said.
         shown: attributes of the shown face, -1 or +1.
         attributes: their names.
+        before: what the last reply said of the target, +1 has, -1 lacks, 0 not said, for "also" and "forget"; None
+            where there was none.
     Returns:
         relevance: +1 the same, -1 different, 0 not said.
     Raises:
@@ -38,7 +44,7 @@ def read_comparison(
     """
     relevance = torch.zeros(len(attributes), dtype=torch.int8)
     for part in filter(None, (part.strip() for part in text.split(";"))):
-        said = _read_part(part, shown.cpu(), attributes)
+        said = _read_part(part, shown.cpu(), attributes, before)
         if bool((said * relevance < 0).any()):
             name = attributes[int((said * relevance < 0).nonzero()[0, 0])]
             raise ValueError(f"{text!r} says that {name} is the same and that it differs; leave one out")
@@ -51,10 +57,15 @@ def read_comparison(
     return relevance
 
 
-def _read_part(part: str, shown: Int8[Tensor, " attribute"], attributes: Sequence[str]) -> Int8[Tensor, " attribute"]:
+def _read_part(
+    part: str,
+    shown: Int8[Tensor, " attribute"],
+    attributes: Sequence[str],
+    before: Int8[Tensor, " attribute"] | None,
+) -> Int8[Tensor, " attribute"]:
     head, colon, names = part.partition(":")
     if not colon:
-        return read_query(part, attributes) * shown
+        return read_query(part, attributes, before) * shown
     if (sign := HEADS.get(head.strip().lower())) is None:
         raise ValueError(f"{head.strip()!r} begins no comparison; write 'same: ...' or 'differs: ...'")
     named = read_query(names, attributes)

@@ -137,12 +137,14 @@ class AttributeFeedback:
     def read_reply(self, text: str, turn: Turn) -> AttributeReply:
         """See `multiturn.task.Searchable.read_reply`: how the target compares with the first shown face.
 
-        As in "same: Smiling, Young; differs: Male"; or what the target has and lacks, as in "Smiling, not Male". What
-        the shown face has is known, as it is to the simulated witness.
+        As in "same: Smiling, Young; differs: Male"; or what the target has and lacks, as in "Smiling, not Male", then
+        "also Young". What the shown face has is known, as it is to the simulated witness.
         """
-        about = turn.shown[:, 0]
-        candidate = self._shown[about]
-        relevance = read_comparison(text, candidate[0], ATTRIBUTES)[None].to(candidate.device)
+        about, known = turn.shown[:, 0], self._shown
+        candidate, before = known[about], None
+        if isinstance(turn.reply, AttributeReply):
+            before = turn.reply.relevance[0].cpu() * known[turn.reply.about[0]].cpu()
+        relevance = read_comparison(text, candidate[0], ATTRIBUTES, before)[None].to(candidate.device)
         said = candidate if self._disclosure.candidate else torch.zeros_like(candidate)
         return AttributeReply(about, said, relevance)
 

@@ -113,7 +113,9 @@ def test_every_module_of_multiturn_stands_on_a_floor():
     assert modules - {"__init__", "__pycache__"} <= placed
 
 
-@pytest.mark.parametrize("name", ["README.md", "FIDELITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "FIDELITY.md", "STUDIES.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"]
+)
 def test_the_page_is_there(name):
     assert (ROOT / name).stat().st_size > 0
 

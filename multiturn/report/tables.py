@@ -115,18 +115,8 @@ def titled(other: Mapping[str, Any]) -> str:
 def chance(metrics: Metrics) -> dict[str, float]:
     """What a random ranking reaches on average."""
     size = metrics["gallery"]["size"]
-    ks = chance_of(size, recalls(metrics["per_turn"][-1]))
+    ks = {name: min(int(name[2:]), size) / size for name in recalls(metrics["per_turn"][-1])}
     return {"percentile": 0.5, **ks, **dict.fromkeys(RANKS, (size + 1) / 2)}
-
-
-def chance_of(size: int, names: Sequence[str]) -> dict[str, float]:
-    """R@K of a random ranking of a gallery.
-
-    Example:
-        >>> chance_of(20, ["R@1", "R@100"])
-        {'R@1': 0.05, 'R@100': 1.0}
-    """
-    return {name: min(int(name[2:]), size) / size for name in names}
 
 
 def own_measures(metrics: Metrics) -> list[str]:

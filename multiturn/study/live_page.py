@@ -10,7 +10,7 @@ from typing import Any
 
 from multiturn.report.figures import curves, save_figure
 from multiturn.report.study import Section, StudyPage, write_study_page
-from multiturn.report.tables import NONE, Table, cell, chance_of, label, plain, recalls
+from multiturn.report.tables import NONE, Table, cell, chance, label, plain, recalls
 from multiturn.settings import EvaluationSettings
 from multiturn.study.analysis import analyse
 from multiturn.study.records import read_records
@@ -56,7 +56,7 @@ def report(store: Store, folder: Path, settings: EvaluationSettings) -> dict[str
     figures = {}
     for name in recalls(_last(rows)):
         title = f"{label(name)}, all trials"
-        figure = curves(rows, name, title, chance_of(gallery["size"], [name])[name])
+        figure = curves(rows, name, title, chance({"gallery": gallery, "per_turn": next(iter(rows.values()))})[name])
         figures[title] = save_figure(figure, folder / "figures" / _stem(name))
     facts = {name: plain(value) for name, value in vars(records.protocol).items() if name not in ("consent", "systems")}
     page = StudyPage(

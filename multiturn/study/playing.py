@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from multiturn.replies import reply_from_rows
+from multiturn.replies import Reply, reply_from_rows
 from multiturn.session import Seen, Session, Turn
 from multiturn.study.scripts import Said, Script
 from multiturn.study.systems import System
@@ -59,9 +59,12 @@ def play_together(
     session = _open(system, scripts, page_size, seen)
     places = {name: place for place, name in enumerate(system.gallery.ids)}
     turns = [session.show()]
+    replies: list[Reply | None] = [None] * len(scripts)
     for place in range(len(scripts[0].said)):
         rows = [
-            reply_row(system, script.said[place], _of(turns[-1], row), f"{script.where}, turn {place + 1}")
+            reply_row(
+                system, script.said[place], _of(turns[-1], row, replies[row]), f"{script.where}, turn {place + 1}"
+            )
             for row, script in enumerate(scripts)
         ]
         kinds = [(row.get("kind"), len(row.get("judged", ()))) for row in rows]
@@ -72,6 +75,7 @@ def play_together(
             return
         try:
             turns.append(session.tell(reply_from_rows(rows, places)))
+            replies = [reply_from_rows([row], places) for row in rows]
         except ValueError as reason:
             raise ValueError(f"{scripts[0].where}, turn {place + 1}: {reason}") from reason
     if ranked is not None:
@@ -128,9 +132,7 @@ def _open(system: System, scripts: Sequence[Script], page_size: int, seen: Seen)
     return system.session(numbers, page_size, seen, opening, watched)
 
 
-def _of(turn: Turn, row: int) -> Turn:
-    """One session of a turn, as its user sees it."""
+def _of(turn: Turn, row: int, reply: Reply | None) -> Turn:
+    """One session of a turn, as its user sees it, with the reply that led to it."""
     one = slice(row, row + 1)
-    return replace(
-        turn, sessions=turn.sessions[one], shown=turn.shown[one], scores=turn.scores[one], state=None, ranks=None
-    )
+    return Turn(turn.number, turn.sessions[one], turn.shown[one], turn.scores[one], reply, None, None)

@@ -9,7 +9,7 @@ from multiturn.report.figures import curves, save_figure
 from multiturn.report.said import said
 from multiturn.report.sessions import FILE
 from multiturn.report.study import Section, StudyPage, write_study_page
-from multiturn.report.tables import ENDED, NONE, SEEN, Table, cell, chance_of, label, number, recalls
+from multiturn.report.tables import ENDED, NONE, SEEN, Table, cell, chance, label, number, recalls
 
 MOST = 50  # sessions that the page lists one by one; replay.json has all
 DIFFERS = (
@@ -89,8 +89,7 @@ def turn_table(told: Mapping[str, Any]) -> Table:
 
 def turn_note(told: Mapping[str, Any]) -> str:
     """What a reader of the table alone must know."""
-    names = recalls(told["per_turn"][-1])
-    chances = chance_of(told["gallery"]["size"], names)
+    chances = {name: value for name, value in chance(told).items() if name.startswith("R@")}
     by_chance = ", ".join(f"{name} {number(name, value)} %" for name, value in chances.items())
     return (
         f"Turn 0 is before any reply. {DIFFERS} By chance: {by_chance}. Ties: the expected rank. "
@@ -133,7 +132,12 @@ def _figures(told: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     series = {told["system"]: told["per_turn"]}
     if told["log_per_turn"] is not None:
         series = {f"{told['log_name']} (log)": told["log_per_turn"], **series}
-    name = recalls(told["per_turn"][-1])[-1]
-    title = f"{label(name)} by turn"
-    figure = curves(series, name, title, chance_of(told["gallery"]["size"], [name])[name])
-    return {title: save_figure(figure, folder / "figures" / "replay")}
+    page = told["rules"]["page_size"]
+    names = recalls(told["per_turn"][-1])
+    drawn = {}
+    for name in (next((k for k in names if int(k[2:]) >= page), names[-1]), "reciprocal_rank"):
+        title = f"{label(name)} by turn"
+        by_chance = chance(told).get(name)
+        stem = "replay_mrr" if name == "reciprocal_rank" else "replay_recall"
+        drawn[title] = save_figure(curves(series, name, title, by_chance), folder / "figures" / stem)
+    return drawn

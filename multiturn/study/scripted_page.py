@@ -9,7 +9,7 @@ from multiturn.report.comparison import comparison_line, paired_table
 from multiturn.report.figures import curves, save_figure
 from multiturn.report.sessions import FILE
 from multiturn.report.study import Section, StudyPage, write_study_page
-from multiturn.report.tables import ENDED, NONE, Table, cell, chance_of, label, number, plain, recalls
+from multiturn.report.tables import ENDED, NONE, Table, cell, chance, label, number, plain, recalls
 from multiturn.study.people import NOTE
 
 Study = Mapping[str, Any]
@@ -94,9 +94,8 @@ def turn_table(study: Study, which: str) -> Table:
 
 def turn_note(study: Study) -> str:
     """What a reader of the table alone must know."""
-    facts, size = study["protocol"], study["gallery"]["size"]
-    names = recalls(next(iter(study["systems"].values()))["per_turn"][-1])
-    by_chance = ", ".join(f"{name} {number(name, value)} %" for name, value in chance_of(size, names).items())
+    facts, chances = study["protocol"], _chances(study)
+    by_chance = ", ".join(f"{name} {number(name, value)} %" for name, value in chances.items() if name.startswith("R@"))
     return (
         f"Turn 0 is before any reply. {facts['page_size']} shown a turn; seen: {facts['seen']}. "
         f"By chance: {by_chance}. "
@@ -133,6 +132,12 @@ def people_table(study: Study) -> Table:
     return table
 
 
+def _chances(study: Study) -> dict[str, float]:
+    """What a random ranking reaches."""
+    first = next(iter(study["systems"].values()))
+    return chance({"gallery": study["gallery"], "per_turn": first["per_turn"]})
+
+
 def _or_none(value: float | None) -> str:
     return NONE if value is None else f"{value:,.1f}"
 
@@ -142,7 +147,7 @@ def _figures(study: Study, folder: Path) -> dict[str, Path]:
     systems, drawn = study["systems"], {}
     rows = next(iter(systems.values()))["per_turn"][-1]
     name = next((k for k in recalls(rows) if int(k[2:]) >= study["protocol"]["page_size"]), recalls(rows)[-1])
-    by_chance = chance_of(study["gallery"]["size"], [name])[name]
+    by_chance = _chances(study)[name]
     for which, title in (("per_turn", "all sessions"), ("best_of_users", "the best person of each image")):
         title = f"{label(name)}: {title}"
         figure = curves({one: numbers[which] for one, numbers in systems.items()}, name, title, by_chance)

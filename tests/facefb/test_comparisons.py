@@ -27,6 +27,11 @@ def test_both_ways_of_speaking_go_together():
     assert read("Smiling; same: Young") == [0, -1, 1, 0]
 
 
+def test_also_and_forget_change_what_was_said_of_the_target_before():
+    before = torch.tensor([-1, 1, 0, 0], dtype=torch.int8)  # a woman who smiles
+    assert read_comparison("also young, forget smiling", SHOWN, NAMES, before).tolist() == [-1, 0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -77,6 +77,16 @@ def test_every_session_gets_the_pages_and_ranks_that_it_gets_alone():
             assert [int(turn.ranks.best[row]) for turn in one.turns if turn.ranks is not None] == ranks
 
 
+def test_words_that_repeat_are_those_of_the_same_session():
+    pair = [Script(0, "04.png", ("ab", "again"), "line 1"), Script(1, "07.png", ("cd", "again"), "line 2")]
+    (together,) = play_together(toy(), pair, 3, "keep")
+    for row, script in enumerate(pair):
+        (alone,) = play_together(toy(), [script], 3, "keep")
+        assert together.turns[2].shown[row].tolist() == alone.turns[2].shown[0].tolist()
+    reply = together.turns[2].reply
+    assert reply is not None and [one["text"] for one in reply.rows(IDS)] == ["ab", "cd"]
+
+
 def test_sessions_of_another_length_keep_their_last_rank_and_are_counted():
     done = [one for part in batches(SCRIPTS, 8) for one in play_together(toy(), part, 3, "keep")]
     results = results_of(toy(), done, RULES)

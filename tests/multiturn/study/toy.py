@@ -45,7 +45,7 @@ class Letters:
 
 @dataclass
 class LetterTask:
-    """Reads letters; '+' likes the first that is shown."""
+    """Reads letters; '+' likes the first that is shown, 'again' repeats the last reply."""
 
     gallery: Gallery = GALLERY
 
@@ -62,6 +62,8 @@ class LetterTask:
     def read_reply(self, text: str, turn: Turn) -> Reply:
         if text == "+":
             return RelevanceReply(turn.shown[:, :1], torch.ones(1, 1, dtype=torch.int8))
+        if text == "again" and turn.reply is not None:
+            return turn.reply
         if not set(text) & set(LETTERS):
             raise ValueError(f"{text!r} has none of the letters {LETTERS}")
         return TextReply((text,))
