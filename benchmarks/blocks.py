@@ -217,6 +217,11 @@ def ablation_block(studies: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(f"**{study['title']}**\n\n{markdown_table(study['table'], study['note'])}" for study in studies)
 
 
+def recall_block(studies: Sequence[Mapping[str, Any]]) -> str:
+    """The table of R@10 alone."""
+    return ablation_block([study for study in studies if "R@10" in study["title"]])
+
+
 def compact_table(metrics: Result) -> str:
     """Few columns a turn: intervals for the percentile only; each other method at its own last turn."""
     metrics = narrow(metrics)

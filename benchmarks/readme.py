@@ -34,7 +34,7 @@ AGAIN = {
     "lfw-reverse-kept": "python -m eval.evaluate --examples.self_hit keep",
     "lfw-open-set": "python -m benchmarks.publish --run runs/lfw-reverse --name lfw-open-set",
 }
-SAME = {"cub-relevance-short": "cub-relevance"}  # blocks that are made of another one's file
+SAME = {"cub-relevance-short": "cub-relevance", "flickr8k-short": "flickr8k"}  # blocks that are made of another one's file
 # What makes the JSON file of each block.
 MADE_BY = {
     "search": "python -m benchmarks.search",
@@ -57,7 +57,10 @@ MADE_BY = {
     },
     **{name: f"{command}, as RESULTS.md shows" for name, command in AGAIN.items()},
     "cub-relevance-short": EVALUATED.format(train=f"python train.py --task cub-relevance {REAL}", name="cub-relevance"),
-    "flickr8k": ABLATED.format(ablate=f"python -m eval.ablate --task vg-drilldown {REAL}", name="flickr8k"),
+    **{
+        name: ABLATED.format(ablate=f"python -m eval.ablate --task vg-drilldown {REAL}", name="flickr8k")
+        for name in ("flickr8k", "flickr8k-short")
+    },
     "ablation": ABLATED.format(ablate=ABLATE, name="ablation"),
     "ablation-celeba": ABLATED.format(ablate=f"{ABLATE} {SOURCE}", name="ablation-celeba"),
 }
@@ -156,6 +159,7 @@ def _writer(name: str) -> Callable[[Any], str]:
         "lfw-reverse-kept": system_blocks.measures_block,
         "lfw-open-set": system_blocks.open_set_block,
         "flickr8k": blocks.ablation_block,
+        "flickr8k-short": blocks.recall_block,
         "ablation": blocks.ablation_block,
         "ablation-celeba": blocks.ablation_block,
     }
