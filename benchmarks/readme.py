@@ -49,6 +49,8 @@ MADE_BY = {
     "scaling": "python -m benchmarks.scaling",
     "kills": "python -m benchmarks.kills",
     "relevance": "python -m benchmarks.relevance",
+    "study_load": "make demo, then python -m benchmarks.study_load",
+    "study_kills": "make demo, then python -m benchmarks.study_kills",
     "drilldown": EVALUATED.format(train="python train.py --task vg-drilldown", name="drilldown"),
     "defaults": "python -m benchmarks.defaults",
     **{
@@ -133,6 +135,8 @@ def _writer(name: str) -> Callable[[Any], str]:
     from benchmarks.kills import table_of_kills
     from benchmarks.regions import table_of_regions
     from benchmarks.scaling import table_of_scaling
+    from benchmarks.study_kills import study_kills_block
+    from benchmarks.study_load import study_load_block
 
     writers: dict[str, Callable[[Any], str]] = {
         "search": blocks.search_block,
@@ -146,6 +150,8 @@ def _writer(name: str) -> Callable[[Any], str]:
         "regions": table_of_regions,
         "scaling": table_of_scaling,
         "kills": table_of_kills,
+        "study_load": study_load_block,
+        "study_kills": study_kills_block,
         "drilldown": blocks.by_turn_block,
         "relevance": system_blocks.refits_block,
         "defaults": system_blocks.defaults_block,

@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   make demo && python -m benchmarks.study_kills
   python -m benchmarks.study_kills --kills 5 --participants 2 --output runs/bench
 """
+TARGETS = 500  # more than anybody comes to look for
 KINDS = {"give-up": "give_up", "answer": "answers"}  # what the database calls an act; others have the same name
 
 
@@ -64,9 +65,10 @@ def study_kills(
 
     for name, value, least in (("kills", kills, 1), ("participants", participants, 1), ("longest", longest, 0.1)):
         at_least(name, value, least)
-    protocol = StudyProtocol({"system": checkpoint}, targets=500, turns=8, page_size=8, practice=0)
-    protocol = replace(protocol, consent="A test.", questionnaires=[])
-    systems, draws = opened(protocol), Random(seed)
+    systems, draws = opened(checkpoint), Random(seed)
+    targets = min(TARGETS, len(systems["system"].gallery))
+    protocol = StudyProtocol({"system": checkpoint}, targets=targets, turns=8, page_size=8, practice=0)
+    protocol = replace(protocol, consent="A test.", questionnaires=[], seen="keep")
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "study.sqlite"
         diaries = [Diary(Visitor(0, number, persistent=True)) for number in range(participants)]
@@ -120,7 +122,7 @@ def _go_on(diary: Diary, port: int) -> None:
         if before and visitor.step >= 0 and "/study/" in before:
             was = _step(before)
             diary.different += not (_content(visitor.page) == _content(before) or visitor.step == was + 1)
-        while not visitor.leaving:
+        while not visitor.leaving and "/study/" in visitor.page:
             step = visitor.step
             path, _ = visitor.act()
             kind = path.rsplit("/", 1)[-1]

@@ -132,15 +132,15 @@ class Visitor:
 GONE = (OSError, HTTPException)
 
 
-def opened(protocol: StudyProtocol) -> dict[str, System]:
-    """The systems of a protocol, in this process, whose children then have them at once."""
+def opened(checkpoint: str) -> dict[str, System]:
+    """A study's one system, called "system", in this process, whose children then have it at once."""
     import torch
 
     from multiturn.study.systems import open_systems
 
     # A process that has computed with several threads cannot be forked and compute.
     torch.set_num_threads(1)
-    return {system.name: system for system in open_systems(protocol.systems, CONFIGS)}
+    return {system.name: system for system in open_systems({"system": checkpoint}, CONFIGS)}
 
 
 @contextmanager

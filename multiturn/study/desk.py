@@ -11,13 +11,13 @@ import torch
 
 from multiturn.replies import Reply, reply_from_rows
 from multiturn.session import Session, Turn
+from multiturn.study.facts import opens_with_a_page
 from multiturn.study.progress import Page, Trial
 from multiturn.study.protocol import StudyProtocol
 from multiturn.study.schedule import Planned
 from multiturn.study.systems import System
 
 LIVE = 512  # sessions kept in memory; others are rebuilt when they go on
-NO_OPENING = ("text", "wanted")  # kinds of replies that need no page to speak about
 
 
 class Desk:
@@ -108,7 +108,7 @@ class Desk:
 
     def _opening(self, number: int, planned: Planned, system: System) -> torch.Tensor:
         """Candidates drawn for this participant and trial, never the target; none where words need no page."""
-        if system.task.form().kind in NO_OPENING:
+        if not opens_with_a_page(system):
             return torch.zeros(1, 0, dtype=torch.long)
         draws = Random(f"{self._protocol.seed} {number} {planned.place}")
         others = [place for place, name in enumerate(system.gallery.ids) if name != planned.target]

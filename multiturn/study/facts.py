@@ -24,13 +24,20 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
     Returns:
         what `Store.remembered` has: protocol, targets, practice, galleries, attributes, secret, created.
     Raises:
-        ValueError: no consent text, a target that is not in the gallery, fewer candidates than targets, or a
+        ValueError: no consent text, a target that is not in the gallery, too few candidates for targets or pages, or a
             database of another study (what differs is named).
     """
     if not protocol.consent.strip():
         raise ValueError("nobody can agree to nothing: write what participants agree to under consent")
     galleries = {name: _gallery(system) for name, system in systems.items()}
     first = next(iter(systems.values())).gallery
+    for name, system in systems.items():
+        pages = protocol.turns + opens_with_a_page(system)
+        if protocol.seen != "keep" and pages * protocol.page_size > len(first):
+            raise ValueError(
+                f"{name}: {pages} pages of {protocol.page_size} candidates, none of them twice, are more than the "
+                f"{len(first)} there are; lower turns or page_size, or set seen to keep"
+            )
     targets, practice = _targets(protocol, first.ids)
     first.positions(targets)
     now = {"protocol": asdict(protocol), "targets": targets, "practice": practice, "galleries": galleries}
@@ -40,6 +47,11 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
             raise ValueError(f"{store.path} is the database of another study: {different}; use another --database")
     store.remember({**now, "secret": new_secret(), "created": datetime.now(UTC).isoformat(timespec="seconds")})
     return store.remembered()
+
+
+def opens_with_a_page(system: System) -> bool:
+    """Whether a search begins with candidates to speak about; words and wanted attributes need none."""
+    return system.task.form().kind not in ("text", "wanted")
 
 
 def _gallery(system: System) -> dict[str, Any]:

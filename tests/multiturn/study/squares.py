@@ -101,7 +101,7 @@ def protocol(**changes: object) -> StudyProtocol:
     plain = {
         "systems": {"one": "runs/one"},
         "targets": 4,
-        "turns": 3,
+        "turns": 2,
         "page_size": 4,
         "practice": 0,
         "consent": "I agree.",

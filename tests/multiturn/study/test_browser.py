@@ -35,7 +35,7 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from multiturn.study.serving import serve_study
 from tests.multiturn.study.squares import study
-serve_study(study(Path({folder!r}), {kind!r}, turns=3, practice=0), "127.0.0.1", {port})
+serve_study(study(Path({folder!r}), {kind!r}, practice=0), "127.0.0.1", {port})
 """
 
 pytestmark = [
