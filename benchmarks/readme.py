@@ -34,7 +34,8 @@ AGAIN = {
     "lfw-reverse-kept": "python -m eval.evaluate --examples.self_hit keep",
     "lfw-open-set": "python -m benchmarks.publish --run runs/lfw-reverse --name lfw-open-set",
 }
-SAME = {"cub-relevance-short": "cub-relevance", "flickr8k-short": "flickr8k"}  # blocks that are made of another one's file
+# Blocks that are made of the file of another one.
+SAME = {"cub-relevance-short": "cub-relevance", "flickr8k-short": "flickr8k"}
 # What makes the JSON file of each block.
 MADE_BY = {
     "search": "python -m benchmarks.search",
