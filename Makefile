@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# Two processes of one thread each, and a file of tests in one of them; `make TESTS=8 test` takes more.
+TESTS ?= 2
+TEST = OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses $(TESTS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench install clean
@@ -15,15 +18,15 @@ demo: $(INSTALLED) ## train and evaluate a small face retriever on drawn faces, 
 	rm -rf runs/demo
 	$(PY) train.py --task celeba-feedback --output_dir runs/demo
 
-test: $(INSTALLED) ## run the tests and the examples in the docstrings
-	$(PY) -m pytest
+test: $(INSTALLED) ## run the tests and the examples in the docstrings, in two processes
+	$(TEST)
 
 check: $(INSTALLED) ## check format, lint, types and floors, then run the tests
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PY) -m pyright
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest
+	$(TEST)
 
 bench: $(INSTALLED) ## measure speed
 	$(PY) -m benchmarks.run

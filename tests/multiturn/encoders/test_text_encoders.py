@@ -156,7 +156,8 @@ def test_a_fingerprint_is_the_same_wherever_the_folder_lies(tmp_path: Path):
 
 
 @pytest.mark.parametrize("make", [TransformersTexts, SentenceEncoder])
-def test_a_model_that_is_not_there_says_what_to_download(make, tmp_path: Path):
+def test_a_model_that_is_not_there_says_what_to_download(make, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(FileNotFoundError, match="hf download nobody/nothing"):
         make("nobody/nothing")
 
