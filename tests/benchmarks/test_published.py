@@ -47,13 +47,19 @@ def test_re_embedding_does_not_collapse_and_dips_only_without_the_old_coordinate
 
 
 @pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
-def test_the_attribute_space_ranks_at_least_as_well_as_the_classifier(name):
+def test_the_attribute_space_stands_between_two_ways_to_use_a_classifier(name):
     metrics = published(name)
-    precision, average = (by_turn(metrics, measure) for measure in ("P@10", "average_precision"))
-    classifiers = [value[-1] for method, value in average.items() if method.startswith("attribute classifier")]
-    assert len(classifiers) == 2 and average["attribute space"][-1] >= max(classifiers)
-    assert precision["attribute space"][-1] >= 2.5 * metrics["per_turn"][-1]["prevalence"]
-    assert average["true attributes"][-1] == pytest.approx(1, abs=1e-6)
+    for measure in ("P@10", "average_precision"):
+        found = {method: value[-1] for method, value in by_turn(metrics, measure).items()}
+        counting, likelihoods = (value for method, value in found.items() if method.startswith("attribute classifier"))
+        assert counting < found["attribute space"] < likelihoods < found["true attributes"]
+
+
+@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
+def test_even_true_attributes_reach_little_more_than_two_and_a_half_times_the_prevalence(name):
+    metrics = published(name)
+    true = by_turn(metrics, "P@10")["true attributes"][-1]
+    assert 2.5 < true / metrics["per_turn"][-1]["prevalence"] < 2.6
 
 
 def test_a_face_network_finds_people_better_than_features_of_whole_pictures():
