@@ -46,6 +46,27 @@ def test_re_embedding_does_not_collapse_and_dips_only_without_the_old_coordinate
     assert hits["triplet, old coordinates kept"][1] > hits["triplet, old coordinates kept"][0]
 
 
+@pytest.mark.xfail(reason="a goal that is not met: the classifier's log-likelihoods rank better, RESULTS.md")
+@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
+def test_the_attribute_space_ranks_at_least_as_well_as_the_classifier(name):
+    average = by_turn(published(name), "average_precision")
+    classifiers = [value[-1] for method, value in average.items() if method.startswith("attribute classifier")]
+    assert len(classifiers) == 2 and average["attribute space"][-1] >= max(classifiers)
+
+
+@pytest.mark.xfail(reason="a goal that is not met: true attributes themselves reach little more, RESULTS.md")
+@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
+def test_the_first_ten_are_right_two_and_a_half_times_as_often_as_by_chance(name):
+    metrics = published(name)
+    precision = by_turn(metrics, "P@10")["attribute space"][-1]
+    assert precision >= 2.5 * metrics["per_turn"][-1]["prevalence"]
+
+
+@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
+def test_true_attributes_rank_without_a_mistake(name):
+    assert by_turn(published(name), "average_precision")["true attributes"][-1] == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
 def test_the_attribute_space_stands_between_two_ways_to_use_a_classifier(name):
     metrics = published(name)
