@@ -34,12 +34,12 @@ class MLP(FittedRetriever):
         rows, labels = labelled(state, unit, shared, self.example)
         weights = balanced(labels)
 
-        def cross_entropy(logits: Float[Tensor, "session row 1"]) -> Float[Tensor, " session"]:
-            return (softplus(-labels * logits[:, :, 0]) * weights).sum(1)
+        def cross_entropy(logits: Float[Tensor, "session 1 row"]) -> Float[Tensor, " session"]:
+            return (softplus(-labels * logits[:, 0]) * weights).sum(1)
 
         networks = Networks(rows, [self.hidden] * 3 + [1], self.training.seed)
         networks.train(cross_entropy, self.training)
-        return networks.of_all(shared, state.judged, lambda logits, _: logits[:, :, 0])
+        return networks.of_all(shared, state.judged, lambda logits, *_: logits[:, 0])
 
     def scaled(self, unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "candidate dim"]:
         """See `FittedRetriever.scaled`."""
@@ -61,7 +61,7 @@ def labelled(
     rows = torch.cat([query[:, None], shared.vectors[state.judged.clamp(min=0)]], 1)
     known = torch.cat([given, state.judged >= 0], 1)
     labels = torch.cat([(given & example).to(torch.int8), state.liked], 1)
-    return rows * known[:, :, None], labels
+    return rows.mul_(known[:, :, None]), labels
 
 
 def centred(vectors: Float[Tensor, "row dim"], unit: Float[Tensor, "candidate dim"]) -> Float[Tensor, "row dim"]:

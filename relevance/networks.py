@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from multiturn.settings import at_least
 from relevance.products import Products
 
-# Shared rows at once, so that their values in all layers stay in the processor's caches: 32 numbers each, or as many as
-# a session has rows where products are looked up.
-_ROWS, _LOOKED_UP = 1024, 256
+# At once, 2 MB: they and what the layers make of them stay in a processor's caches. A GPU wants more at once.
+_PRODUCTS = {"cpu": 1 << 19, "cuda": 1 << 26}
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Networks:
         self._layers: list[tuple[Tensor, Tensor]] = []
         for number, (fan_in, fan_out) in enumerate(zip([count, *widths], widths, strict=False)):
             spread = (2 / fan_in) ** 0.5 * (last if number == len(widths) - 1 else 1)
-            weight = (torch.randn(fan_in, fan_out, generator=generator) * spread).to(rows.device)
-            bias = torch.zeros(1, fan_out, device=rows.device)
+            weight = (torch.randn(fan_in, fan_out, generator=generator) * spread).T.to(rows.device)
+            bias = torch.zeros(fan_out, 1, device=rows.device)
             one, other = (part.expand(sessions, -1, -1).clone().requires_grad_() for part in (weight, bias))
             self._layers.append((one, other))
 
     def train(
-        self, loss: Callable[[Float[Tensor, "session row out"]], Float[Tensor, " session"]], training: Training
+        self, loss: Callable[[Float[Tensor, "session out row"]], Float[Tensor, " session"]], training: Training
     ) -> None:
         """Minimise each session's loss of the outputs for its rows.
 
@@ -75,49 +75,58 @@ class Networks:
         with torch.enable_grad():
             for _ in range(training.steps):
                 optimizer.zero_grad()
-                loss(self._forward(self.gram)).sum().backward()
+                loss(_forward(self._layers, self.gram)).sum().backward()
                 optimizer.step()
 
     @torch.no_grad()
-    def own(self) -> Float[Tensor, "session row out"]:
+    def own(self) -> Float[Tensor, "session out row"]:
         """Outputs for the rows of each session."""
-        return self._forward(self.gram)
+        return _forward(self._layers, self.gram)
 
     @torch.no_grad()
     def of_all(
         self,
         shared: Products,
         judged: Int[Tensor, "session judged"],
-        read: Callable[[Tensor, slice], Float[Tensor, "session some"]],
+        read: Callable[[Tensor, slice, slice], Float[Tensor, "session some"]],
     ) -> Float[Tensor, "session candidate"]:
         """What `read` makes of the outputs for vectors that all sessions share.
 
         Args:
             shared: the vectors. The first row of each session is its own, the others are some of these.
             judged: which; anything where a row is none.
-            read: is given outputs (session, some, out), and which of the vectors they belong to.
+            read: is given outputs (session, out, some), and of which sessions and vectors they are.
         """
-        if shared.table is None:
-            weights = self._rows.transpose(1, 2) @ self._layers[0][0]
-        else:
-            known = (self._rows != 0).any(2, keepdim=True)
-            weights = self._layers[0][0] * known
-        parts = []
-        for first in range(0, len(shared.vectors), _ROWS if shared.table is None else _LOOKED_UP):
-            some = slice(first, first + (_ROWS if shared.table is None else _LOOKED_UP))
-            if shared.table is None:
-                values = torch.einsum("nd,sdh->snh", shared.vectors[some], weights)
-            else:
-                own = (self._rows[:, 0] @ shared.vectors[some].T)[:, None]
-                values = torch.cat([own, shared.of(judged, some)], 1).transpose(1, 2) @ weights
-            parts.append(read(self._above(values + self._layers[0][1]), some))
-        return torch.cat(parts, 1)
+        sessions, count, _ = self._rows.shape
+        places = pad(judged.clamp(min=0), (1, 0))
+        several = max(1, _PRODUCTS[places.device.type] // (count * shared.parts[0].stop))
+        groups = [slice(first, first + several) for first in range(0, sessions, several)]
+        (first, bias), *above = self._layers
+        # A row that is none has looked up some products nevertheless.
+        first = (
+            first @ self._rows if shared.table is None else first * (self.gram.diagonal(dim1=1, dim2=2) > 0)[:, None]
+        )
+        layers = [[(weight[some], bias[some]) for weight, bias in [(first, bias), *above]] for some in groups]
+        outputs = torch.empty(sessions, len(shared.vectors), device=self._rows.device)
+        for number, part in enumerate(shared.parts):
+            vectors = shared.vectors[part].T
+            own = self._rows[:, 0] @ vectors
+            for some, group in zip(groups, layers, strict=True):
+                if shared.table is None:
+                    inputs = vectors.expand(len(places[some]), -1, -1)
+                else:
+                    inputs = shared.of(places[some].flatten(), number).view(-1, count, own.shape[1])
+                    inputs[:, 0] = own[some]
+                outputs[some, part] = read(_forward(group, inputs), some, part)
+        return outputs
 
-    def _forward(self, inputs: Float[Tensor, "session row in"]) -> Float[Tensor, "session row out"]:
-        (first, bias), *_ = self._layers
-        return self._above(torch.baddbmm(bias, inputs, first))
 
-    def _above(self, values: Float[Tensor, "session row hidden"]) -> Float[Tensor, "session row out"]:
-        for weight, bias in self._layers[1:]:
-            values = torch.baddbmm(bias, values.relu(), weight)
-        return values
+def _forward(
+    layers: Sequence[tuple[Tensor, Tensor]], inputs: Float[Tensor, "session in row"]
+) -> Float[Tensor, "session out row"]:
+    """Outputs of weights (session, out, in) and biases (session, out, 1)."""
+    (weight, bias), *above = layers
+    values = torch.baddbmm(bias, weight, inputs)
+    for weight, bias in above:
+        values = torch.baddbmm(bias, weight, values.relu())
+    return values

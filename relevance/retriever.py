@@ -11,9 +11,8 @@ from multiturn.scoring import DenseScores, Scores, VectorScores
 from relevance.products import Products
 from relevance.state import RelevanceState, after, at_start
 
-# Sessions fitted together, and pairs of session and candidate scored together: enough to keep the processor busy, few
-# enough for its caches and, with some 100 numbers a pair, for 200 MB.
-_SESSIONS, _PAIRS = 128, 1 << 19
+# Sessions fitted together, and pairs of session and candidate whose scores they may fill: 128 MB.
+_SESSIONS, _PAIRS = 256, 1 << 25
 _TABLE = 1 << 25  # scores in one table, 128 MB
 
 
@@ -82,12 +81,16 @@ class FittedRetriever(NoFeedback):
             self._products = unit, Products.of_vectors(self.scaled(unit))
         return self._products[1]
 
+    def unit(self, gallery: Gallery) -> Float[Tensor, "candidate dim"]:
+        """A gallery's vectors at length 1, computed once."""
+        if self._unit is None or self._unit[0] is not gallery:
+            self._unit = gallery, normalize(gallery.vectors.float(), dim=1)
+        return self._unit[1]
+
     def _score(self, state: RelevanceState, gallery: Gallery) -> Scores:
         if not bool(state.both.any()):
             return super()._score(state, gallery)
-        if self._unit is None or self._unit[0] is not gallery:
-            self._unit = gallery, normalize(gallery.vectors.float(), dim=1)
-        unit = self._unit[1]
+        unit = self.unit(gallery)
         table = directions(state, gallery) @ unit.T
         for sessions in state.both.nonzero()[:, 0].split(self.at_once(len(gallery))):
             table[sessions] = self.fitted(state.rows(sessions), unit)

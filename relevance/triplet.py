@@ -37,19 +37,19 @@ class Triplet(FittedRetriever):
         rows, labels = labelled(state, unit, shared, example=True)
         weights = self.anchor(labels)
         networks = Networks(rows, [self.hidden] * 3 + [self.dim], self.training.seed, self.last)
-        old = (rows * weights[:, :, None]).sum(1)
-        own = self._old_products(torch.einsum("srd,sd->sr", rows, old), rows.square().sum(2), old)
+        old = (weights[:, None] @ rows)[:, 0]
+        own = self._old_products((rows @ old[:, :, None])[:, :, 0], networks.gram.diagonal(dim1=1, dim2=2), old)
 
-        def loss(new: Float[Tensor, "session row new"]) -> Float[Tensor, " session"]:
-            cosines = _cosines(new, torch.einsum("srd,sr->sd", new, weights), own)
+        def loss(new: Float[Tensor, "session new row"]) -> Float[Tensor, " session"]:
+            cosines = _cosines(new, new @ weights[:, :, None], own)
             return triplet_loss(cosines[:, 1:], labels[:, 1:], self.margin)
 
         networks.train(loss, self.training)
-        anchors = torch.einsum("srd,sr->sd", networks.own(), weights)
+        anchors = networks.own() @ weights[:, :, None]
+        dots, squares, length = self._old_products(old @ shared.vectors.T, shared.vectors.square().sum(1)[None], old)
 
-        def to_anchor(new: Float[Tensor, "session some new"], some: slice) -> Float[Tensor, "session some"]:
-            vectors = shared.vectors[some]
-            return _cosines(new, anchors, self._old_products(old @ vectors.T, vectors.square().sum(1)[None], old))
+        def to_anchor(new: Float[Tensor, "some new part"], some: slice, part: slice) -> Float[Tensor, "some part"]:
+            return _cosines(new, anchors[some], (dots[some, part], squares[:, part], length[some]))
 
         return networks.of_all(shared, state.judged, to_anchor)
 
@@ -108,15 +108,19 @@ def triplet_loss(
     # Where there is no like or no dislike the values lie so far apart that the loss of the pair is 0.
     high = torch.where(disliked, cosines + margin, -2.0 - margin)
     low = torch.where(liked, cosines, 2.0 + margin)
-    wrong = (high[:, None, :] - low[:, :, None]).relu()
-    return wrong.sum((1, 2)) / (liked.sum(1) * disliked.sum(1)).clamp(min=1)
+    # Over the pairs with high > low, sum (high - low): how many of them an image is in is found without making pairs.
+    with torch.no_grad():
+        below = torch.searchsorted(low.sort(1).values, high)
+        above = low.shape[1] - torch.searchsorted(high.sort(1).values, low, right=True)
+    wrong = (below * high - above * low).sum(1)
+    return wrong / (liked.sum(1) * disliked.sum(1)).clamp(min=1)
 
 
 def _cosines(
-    new: Float[Tensor, "session row new"], anchor: Float[Tensor, "session new"], old: tuple[Tensor, Tensor, Tensor]
+    new: Float[Tensor, "session new row"], anchor: Float[Tensor, "session new 1"], old: tuple[Tensor, Tensor, Tensor]
 ) -> Float[Tensor, "session row"]:
     """Cosines to the anchor, from the new coordinates and from what the old ones add."""
     dots, squares, length = old
-    dots = torch.einsum("srd,sd->sr", new, anchor) + dots
-    squares, length = new.square().sum(2) + squares, anchor.square().sum(1, keepdim=True) + length
+    dots = (anchor.transpose(1, 2) @ new)[:, 0] + dots
+    squares, length = new.square().sum(1) + squares, anchor.square().sum(1) + length
     return dots / (squares * length).clamp(min=1e-12).sqrt()

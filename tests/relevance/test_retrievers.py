@@ -1,7 +1,11 @@
 """Claims about the retrievers by likes and dislikes, each held over all of them where it is a promise of all."""
 
+from functools import partial
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from multiturn.contracts import check_retriever
@@ -12,6 +16,7 @@ from relevance.methods import METHODS, RelevanceModel
 from relevance.products import Products
 from relevance.retriever import NoFeedback
 from relevance.rocchio import Rocchio
+from relevance.triplet import triplet_loss
 
 TARGETS = torch.tensor([4, 30, 77, 119])
 LEARNING = [name for name in METHODS if name != "no feedback"]
@@ -116,10 +121,46 @@ def test_a_session_that_heard_one_class_does_not_change_one_that_heard_both(meth
 def test_products_that_are_looked_up_give_the_scores_of_computed_ones(method, flock, monkeypatch):
     state = heard(METHODS[method](), flock, [3, 40, 90], [1, -1, -1])
     looked_up = scores_of(METHODS[method](), state, flock.gallery)
-    monkeypatch.setattr(
-        Products, "of_vectors", lambda vectors: Products(vectors, None)
-    )  # as where a table is too large
-    torch.testing.assert_close(scores_of(METHODS[method](), state, flock.gallery), looked_up, rtol=1e-3, atol=1e-4)
+    whole = Products.of_vectors
+    for cells, columns in ((0, 512), (0, 50), (1 << 20, 50)):  # 0 cells: as where a table is too large
+        with monkeypatch.context() as patch:
+            patch.setattr(Products, "of_vectors", partial(whole, cells=cells, columns=columns))
+            other = scores_of(METHODS[method](), state, flock.gallery)
+        torch.testing.assert_close(other, looked_up, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", LEARNING)
+def test_scores_in_the_course_of_a_session_are_those_of_a_retriever_that_sees_its_last_state_only(method, flock):
+    retriever = METHODS[method]()
+    turns = played(retriever, flock)
+    changed = RelevanceReply(turns[2].shown[:, :2], torch.tensor([[1, -1]] * len(TARGETS), dtype=torch.int8))
+    states = [turn.state for turn in turns[2:]]
+    states.append(retriever.update(states[-1], changed, flock.gallery))  # of images that were judged before
+    for state in [*states, *reversed(states)]:
+        assert torch.equal(
+            scores_of(retriever, state, flock.gallery), scores_of(METHODS[method](), state, flock.gallery)
+        )
+
+
+@given(
+    labels=st.lists(st.lists(st.sampled_from([1, -1, 0]), min_size=5, max_size=5), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_the_triplet_loss_and_its_gradient_are_those_of_all_pairs(labels, seed):
+    signs = torch.tensor(labels, dtype=torch.int8)
+    cosines = torch.rand(signs.shape, generator=torch.Generator().manual_seed(seed)).mul(2).sub(1).requires_grad_()
+    pairs = [
+        [(cosines[row, n] - cosines[row, p] + 0.3).relu() for p in range(5) for n in range(5) if own[p] > 0 > own[n]]
+        for row, own in enumerate(labels)
+    ]
+    expected = torch.stack([torch.stack(own).mean() if own else torch.zeros(()) for own in pairs])
+    found = triplet_loss(cosines, signs, 0.3)
+    torch.testing.assert_close(found, expected)
+    (gradient,) = torch.autograd.grad(found.sum(), cosines)
+    if any(pairs):
+        torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), cosines)[0])
+    else:
+        assert not bool(gradient.any())
 
 
 def test_a_table_of_products_is_made_only_where_it_fits():
