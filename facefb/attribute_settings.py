@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from data_prep.faces import FaceSettings
 from facefb.settings import FeatureSettings
@@ -19,23 +19,34 @@ class SpaceSettings:
     Args:
         dim: of the space.
         hidden: width of the hidden layer of each tower; 0 leaves it out.
+        loss: 'triplet' moves a face to its own query, away from queries that are wrong of it, as the source does;
+            'softmax' moves all faces of a batch that fit a query before those that do not.
         margin: of the triplet loss.
-        hard_negatives: examples of a batch that also get a query with 1 to 3 flipped attributes as a negative.
+        hard_negatives: examples of a batch that also get a query with 1 to 3 flipped attributes as a negative, in the
+            triplet loss.
         hard_weight: of the loss on these.
+        temperature: cosines are divided by it in the softmax loss.
         partial: train on queries of some of the attributes, as people ask them; otherwise all are always told.
+        most_told: a partial query tells from 1 to so many attributes, or to all where there are fewer.
     """
 
     dim: int = 300
     hidden: int = 512
+    loss: Literal["triplet", "softmax"] = "triplet"
     margin: float = 0.5
     hard_negatives: int = 4
     hard_weight: float = 0.5
+    temperature: float = 0.05
     partial: bool = True
+    most_told: int = 40
 
     def __post_init__(self) -> None:
-        at_least("dim", self.dim, 1)
+        for name in ("dim", "most_told"):
+            at_least(name, getattr(self, name), 1)
         for name in ("hidden", "margin", "hard_negatives", "hard_weight"):
             at_least(name, getattr(self, name), 0)
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {self.temperature}")
 
 
 @dataclass(frozen=True)

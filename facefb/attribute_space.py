@@ -1,10 +1,10 @@
-"""One space for faces and attribute queries: two towers and the loss that brings them together; no data here."""
+"""One space for faces and attribute queries: two towers; the losses that bring them together are elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int8
+from jaxtyping import Float, Float64, Int8
 from torch import Tensor, nn
 
 from multiturn.gallery import Gallery
@@ -89,42 +89,6 @@ def checked_wanted(reply: Reply, attributes: int) -> Int8[Tensor, "session attri
     if reply.wanted.shape[1] != attributes:
         raise ValueError(f"the reply speaks of {reply.wanted.shape[1]} attributes, the retriever knows {attributes}")
     return reply.wanted
-
-
-def triplet_loss(
-    faces: Float[Tensor, "face dim"],
-    own: Float[Tensor, "face dim"],
-    others: Float[Tensor, "query dim"],
-    negative: Bool[Tensor, "face query"],
-    margin: float,
-) -> Float[Tensor, ""]:
-    """Mean hinge over all pairs of a face and a query that is wrong of it.
-
-    Args:
-        faces: anchors.
-        own: a query that is right of each face.
-        others: queries.
-        negative: which of `others` are wrong of which face; the rest are no negatives.
-        margin: of cosine distance.
-    Returns:
-        0 where nothing is negative.
-    Source:
-        papers/face-attribute-retrieval.txt, "Training strategy": max(0, d_pos - d_neg + margin), with distances
-        d = 1 - cosine. Equal attribute vectors of a batch are no negatives of each other.
-    """
-    faces, own, others = (nn.functional.normalize(one, dim=1) for one in (faces, own, others))
-    near = 1 - (faces * own).sum(1, keepdim=True)
-    far = 1 - faces @ others.T
-    hinges = (near - far + margin).clamp(min=0)
-    return torch.where(negative, hinges, 0.0).sum() / negative.sum().clamp(min=1)
-
-
-def contradicts(
-    wanted: Int8[Tensor, "query attribute"], attributes: Int8[Tensor, "face attribute"]
-) -> Bool[Tensor, "face query"]:
-    """Whether a query wants of a face what it has not, or does not want what it has; attributes are -1 or +1."""
-    agreeing = attributes.float() @ wanted.float().T
-    return agreeing < wanted.ne(0).sum(1).float()
 
 
 def _tower(width: int, hidden: int, dim: int) -> nn.Sequential:

@@ -1,11 +1,12 @@
-"""One training step of the space of faces and attribute queries; the space itself is elsewhere."""
+"""One training step of the space of faces and attribute queries; the space and the losses are elsewhere."""
 
 import torch
 from jaxtyping import Float, Int, Int8
 from torch import Tensor, nn
 
+from facefb.attribute_losses import contradicts, softmax_loss, triplet_loss
 from facefb.attribute_settings import SpaceSettings
-from facefb.attribute_space import AttributeSpace, contradicts, triplet_loss
+from facefb.attribute_space import AttributeSpace
 from multiturn.draws import uniform
 from multiturn.gallery import Gallery
 
@@ -13,7 +14,7 @@ MOST_FLIPPED = 3  # papers/face-attribute-retrieval.txt: 1 to 3 bits
 
 
 class SpaceLoss(nn.Module):
-    """The loss of a batch of faces, each the anchor of its own query.
+    """The loss of a batch of faces, of each of which a query is made.
 
     Args:
         space: to be trained.
@@ -24,7 +25,9 @@ class SpaceLoss(nn.Module):
             epoch alone.
     Source:
         papers/face-attribute-retrieval.txt, "Training setup": triplet + 0.5 x the same loss on hard negatives.
-        Queries of some of the attributes are ours: the source trains on all 40 and asks for 3.
+        Queries of some of the attributes are ours: the source trains on all 40 and asks for 3. So is the softmax
+        loss, with queries as anchors and all faces that fit as positives: the source ranks faces for a query, but
+        learns to rank queries for a face.
     """
 
     def __init__(
@@ -44,9 +47,13 @@ class SpaceLoss(nn.Module):
         settings, target = self._settings, target.to(self._attributes.device)
         attributes = self._attributes[target]
         draws = uniform(self._seed, target, 2 * epoch, attributes.shape[1] + 1)
-        wanted = leave_out(attributes, draws) if settings.partial else attributes
+        wanted = leave_out(attributes, draws, settings.most_told) if settings.partial else attributes
         faces, own = self.space.images(self._gallery.vectors[target].float()), self.space.queries(wanted)
-        loss = triplet_loss(faces, own, own, contradicts(wanted, attributes), settings.margin)
+        wrong = contradicts(wanted, attributes)
+        if settings.loss == "softmax":
+            cosines = nn.functional.normalize(own, dim=1) @ nn.functional.normalize(faces, dim=1).T
+            return softmax_loss(cosines, wrong.T, settings.temperature)
+        loss = triplet_loss(faces, own, own, wrong, settings.margin)
         few = min(settings.hard_negatives, len(target))
         if few == 0:
             return loss
@@ -57,11 +64,10 @@ class SpaceLoss(nn.Module):
 
 
 def leave_out(
-    attributes: Int8[Tensor, "face attribute"], draws: Float[Tensor, "face draw"]
+    attributes: Int8[Tensor, "face attribute"], draws: Float[Tensor, "face draw"], most: int
 ) -> Int8[Tensor, "face attribute"]:
-    """Keep 1 to all of the attributes, each number as likely as the others, and set the rest to 0."""
-    width = attributes.shape[1]
-    kept = 1 + (draws[:, :1] * width).long()
+    """Keep 1 to `most` of the attributes, or to all, each number as likely as the others, and set the rest to 0."""
+    kept = 1 + (draws[:, :1] * min(most, attributes.shape[1])).long()
     place = draws[:, 1:].argsort(dim=1).argsort(dim=1)
     return torch.where(place < kept, attributes, 0)
 

@@ -1,4 +1,4 @@
-"""Claims about search by attributes: the space, its loss, its queries and what fits them."""
+"""Claims about search by attributes: the space, its queries and what fits them."""
 
 import json
 
@@ -7,11 +7,9 @@ import torch
 
 from facefb.attribute_queries import AttributeQueries, SilentQueries, check_told, fitting, list_measures, read_query
 from facefb.attribute_settings import QuerySettings, SpaceSettings
-from facefb.attribute_space import AttributeSpace, contradicts, triplet_loss
-from facefb.attribute_training import SpaceLoss, flip, leave_out
+from facefb.attribute_space import AttributeSpace
 from facefb.matching import AttributeMatching
 from multiturn.contracts import check_retriever, check_user
-from multiturn.draws import uniform
 from multiturn.gallery import Gallery
 from multiturn.replies import TextReply, WantedReply, reply_from_rows
 from multiturn.session import Session, play
@@ -66,54 +64,6 @@ def test_a_wanted_reply_survives_json():
     reply = WantedReply(torch.tensor([[1, -1, 0]], dtype=torch.int8))
     read = reply_from_rows(json.loads(json.dumps(reply.rows(GALLERY.ids))), {})
     assert isinstance(read, WantedReply) and torch.equal(read.wanted, reply.wanted)
-
-
-def test_the_triplet_loss_follows_a_loop():
-    torch.manual_seed(1)
-    faces, own, others = torch.randn(4, 5), torch.randn(4, 5), torch.randn(6, 5)
-    negative = torch.rand(4, 6) < 0.5
-    cosine = torch.nn.functional.cosine_similarity
-    terms = [
-        max(0.0, (1 - cosine(faces[i], own[i], 0)).item() - (1 - cosine(faces[i], others[j], 0)).item() + 0.5)
-        for i in range(4)
-        for j in range(6)
-        if negative[i, j]
-    ]
-    assert triplet_loss(faces, own, others, negative, 0.5).item() == pytest.approx(sum(terms) / len(terms), abs=1e-5)
-
-
-def test_nothing_negative_costs_nothing():
-    torch.manual_seed(1)
-    ones = torch.randn(2, 3)
-    assert triplet_loss(ones, ones, ones, torch.zeros(2, 2, dtype=torch.bool), 0.5).item() == 0
-
-
-def test_equal_or_agreeing_queries_are_no_negatives():
-    attributes = torch.tensor([[1, -1, 1]], dtype=torch.int8)
-    wanted = torch.tensor([[1, -1, 1], [0, -1, 0], [1, 1, 0], [0, 0, 0]], dtype=torch.int8)
-    assert contradicts(wanted, attributes).tolist() == [[False, False, True, False]]
-
-
-def test_flipped_queries_differ_in_one_to_three_wanted_attributes():
-    wanted = leave_out(ATTRIBUTES, uniform(1, torch.arange(FACES), 0, len(NAMES) + 1))
-    flipped = flip(wanted, uniform(2, torch.arange(FACES), 0, len(NAMES) + 1))
-    changed = (flipped != wanted).sum(1)
-    said = wanted.ne(0).sum(1)
-    assert bool(((changed >= 1) & (changed <= said.clamp(max=3))).all()) and bool((flipped.eq(0) == wanted.eq(0)).all())
-    assert set(said.tolist()) == set(range(1, len(NAMES) + 1))
-
-
-def test_a_step_lowers_the_loss_and_only_trains_the_towers():
-    network = space()
-    loss = SpaceLoss(network, GALLERY, ATTRIBUTES, SpaceSettings(hard_negatives=4), 0)
-    optimizer = torch.optim.Adam(loss.parameters(), 1e-2)
-    batch = torch.arange(32)
-    before = loss(batch, 0)
-    for _ in range(30):
-        optimizer.zero_grad()
-        loss(batch, 0).backward()
-        optimizer.step()
-    assert loss(batch, 0).item() < 0.5 * before.item()
 
 
 def test_relevant_is_who_agrees_with_all_that_is_wanted():
@@ -203,6 +153,10 @@ def test_settings_refuse_what_makes_no_sense():
         QuerySettings(told=[4, 3])
     with pytest.raises(ValueError, match="dim must be at least 1"):
         SpaceSettings(dim=0)
+    with pytest.raises(ValueError, match="temperature must be above 0, not"):
+        SpaceSettings(temperature=0.0)
+    with pytest.raises(ValueError, match="most_told must be at least 1, not 0"):
+        SpaceSettings(most_told=0)
 
 
 @torch.no_grad()
