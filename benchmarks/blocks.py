@@ -15,6 +15,7 @@ WITHOUT_INTERVAL = re.compile(r" \[[^]]*\]")
 NONE = "–"
 WAYS = {
     "search": "this toolkit: `search` over `VectorScores`",
+    "blocks": "the same without a screen: float32 blocks",
     "table": "one matrix product, whole table kept, beating scores counted",
     "faiss": "faiss `IndexFlatL2`, k = 1",
     "faiss_100": "faiss `IndexFlatL2`, k = 100",

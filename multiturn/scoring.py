@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from multiturn.ranks import check_finite
+from multiturn.vector_screen.screen import Close, Limits, pair_scores, screen
 
 Similarity = Literal["l2", "dot", "cosine"]
 
@@ -60,6 +61,20 @@ class FinerScores(Scores, Protocol):
 
     def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
         """A proven bound on |block + offset - exact| of single pairs, `slack` at most."""
+        ...
+
+
+@runtime_checkable
+class ScreenedScores(Scores, Protocol):
+    """Scores that may find close calls without writing blocks down."""
+
+    @property
+    def screened(self) -> bool:
+        """Whether they do; if not, blocks are computed."""
+        ...
+
+    def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
+        """See `multiturn.vector_screen.screen.VectorScreen.close`; None where a block is to be computed."""
         ...
 
 
@@ -128,14 +143,19 @@ class VectorScores:
             case "l2":
                 self.offset = -lengths.square()
                 self.slack = gamma * (2 * lengths * longest) + 4 * 2.0**-24 * longest**2
-                # A query far away: the offset and the exact scores are themselves rounded, to float64.
-                self.slack += tiny * (1 + lengths + longest) + terms * 2.0**-52 * (lengths + longest).square()
+                self.slack += tiny * (1 + lengths + longest)
             case "dot":
                 self.offset, self.slack = zero, gamma * lengths * longest + tiny * (1 + lengths + longest)
             case "cosine":
                 self.offset, self.slack = zero, zero + gamma + tiny * (1 + 2 / float(norms.min()))
                 self.queries = (queries.double() / lengths[:, None]).float()
                 self._unscaled = queries
+        self._screen = screen(self.queries, vectors, norms, similarity)
+        if self._screen is not None:
+            self.slack = torch.maximum(self.slack, self._screen.slack)
+        if similarity == "l2":
+            # A query far away: the offset and the exact scores are themselves rounded, to float64.
+            self.slack = self.slack + terms * 2.0**-52 * (lengths + longest).square()
 
     def block(self, first: int, last: int) -> Float[Tensor, "session block"]:
         """See `Scores.block`."""
@@ -147,9 +167,21 @@ class VectorScores:
             products = self.queries @ part.T
             return products if self.similarity == "dot" else products.mul_(norms.reciprocal().float())
 
+    @property
+    def screened(self) -> bool:
+        """See `ScreenedScores.screened`."""
+        return self._screen is not None
+
+    def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
+        """See `ScreenedScores.close`."""
+        return None if self._screen is None else self._screen.close(first, last, limits)
+
     def exact(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
         """See `Scores.exact`."""
         queries = self._unscaled if self.similarity == "cosine" else self.queries
+        scores = pair_scores(queries, self.vectors, session, candidate, self.similarity == "l2")
+        if scores is not None:
+            return scores / (self.lengths[session] * self.norms[candidate]) if self.similarity == "cosine" else scores
         parts = []
         for s, c in zip(session.split(_PAIRS_AT_ONCE), candidate.split(_PAIRS_AT_ONCE), strict=True):
             query, vector = queries[s].double(), self.vectors[c].double()

@@ -1,20 +1,10 @@
 """Compiled kernels for scoring regions on this machine's CPU; where they cannot be had, PyTorch does the same work.
 
 That for GPUs is in gpu_kernel.py.
-
-The .cpp files here are compiled when first needed, in a few seconds, by the C++ compiler that `CXX` names or that is
-on the path, and kept in the user's cache folder. Ranks are the same with and without; MULTITURN_KERNEL=0 turns it off.
 """
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +12,9 @@ import torch
 from jaxtyping import Float32, Float64, Int
 from torch import Tensor
 
-from multiturn.files import atomic_file
+from multiturn.compiled import at, compiled, in_threads
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
-_FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
-_WORTH_A_THREAD = 1 << 24  # products of numbers
 
 
 class Kernel:
@@ -83,45 +71,5 @@ class Kernel:
 @cache
 def kernel() -> Kernel | None:
     """The kernels for this machine, or None where they cannot be had."""
-    if os.environ.get("MULTITURN_KERNEL") == "0" or sys.platform == "win32":
-        return None
-    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    if compiler is None:
-        return None
-    made_of = "\0".join((*(source.read_text(encoding="utf-8") for source in _SOURCES), compiler, *_FLAGS, _processor()))
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multiturn"
-    path = folder / f"region_scoring-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
-    try:
-        if not path.is_file():
-            with atomic_file(path) as temporary:
-                command = [compiler, *_FLAGS, *map(str, _SOURCES), "-o", str(temporary)]
-                subprocess.run(command, check=True, capture_output=True)
-        return Kernel(ctypes.CDLL(str(path)))
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _processor() -> str:
-    """What code made for this machine depends on; a home folder may be shared by several."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.is_file() else []
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
-    return f"{sys.platform} {platform.machine()} {flags}"
-
-
-def at(tensor: Tensor) -> ctypes.c_void_p:
-    """Where a tensor's numbers lie."""
-    assert tensor.is_contiguous()
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-def in_threads(some: Callable[[int, int], None], items: int, products: int) -> None:
-    """Call `some` on ranges that make up all items, on as many threads as PyTorch uses if that pays."""
-    threads = min(torch.get_num_threads(), items, 1 + products // _WORTH_A_THREAD)
-    if threads <= 1:
-        some(0, items)
-        return
-    parts = min(items, 4 * threads)  # more than threads: other programs may slow one of them down
-    borders = [items * part // parts for part in range(parts + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(some, borders, borders[1:]))
+    library = compiled("region_scoring", _SOURCES)
+    return None if library is None else Kernel(library)

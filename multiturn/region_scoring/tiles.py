@@ -7,7 +7,7 @@ import torch
 from jaxtyping import BFloat16, Bool, Float32, Float64
 from torch import Tensor
 
-from multiturn.region_scoring.kernel import at, in_threads
+from multiturn.compiled import at, in_threads
 from multiturn.region_scoring.screened import GROUP, Screened, bits_of
 from multiturn.region_scoring.screened import HALF as TILE
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32, Float64, Int16
 from torch import Tensor
 from torch.nn.functional import pad
 
-from multiturn.region_scoring.kernel import at, in_threads
+from multiturn.compiled import at, in_threads
 from multiturn.region_scoring.screened import GROUP, HALF, Pulls, Screened, bits_of
 
 _SESSIONS = 12  # at once, in whole_numbers.cpp

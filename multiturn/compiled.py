@@ -1,0 +1,70 @@
+"""C++ of this package, compiled for this machine's CPU; where that cannot be had, PyTorch does the same work.
+
+The .cpp files are compiled when first needed, in a few seconds, by the C++ compiler that `CXX` names or that is on the
+path, and kept in the user's cache folder. Ranks are the same with and without; MULTITURN_KERNEL=0 turns it off.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from multiturn.files import atomic_file
+
+_FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
+_WORTH_A_THREAD = 1 << 24  # products of numbers
+
+
+def compiled(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> ctypes.CDLL | None:
+    """A library of some sources, or None where it cannot be had; `flags` come after those that all have."""
+    if os.environ.get("MULTITURN_KERNEL") == "0" or sys.platform == "win32":
+        return None
+    compiler = os.environ.get("CXX") or next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if compiler is None:
+        return None
+    told = [compiler, *_FLAGS, *flags]
+    made_of = "\0".join((*(source.read_text(encoding="utf-8") for source in sources), *told, _processor()))
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multiturn"
+    path = folder / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
+    try:
+        if not path.is_file():
+            with atomic_file(path) as temporary:
+                subprocess.run([*told, *map(str, sources), "-o", str(temporary)], check=True, capture_output=True)
+        return ctypes.CDLL(str(path))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    """What code made for this machine depends on; a home folder may be shared by several."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.is_file() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return f"{sys.platform} {platform.machine()} {flags}"
+
+
+def at(tensor: Tensor) -> ctypes.c_void_p:
+    """Where a tensor's numbers lie."""
+    assert tensor.is_contiguous()
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def in_threads(some: Callable[[int, int], None], items: int, products: int) -> None:
+    """Call `some` on ranges that make up all items, on as many threads as PyTorch uses if that pays."""
+    threads = min(torch.get_num_threads(), items, 1 + products // _WORTH_A_THREAD)
+    if threads <= 1:
+        some(0, items)
+        return
+    parts = min(items, 4 * threads)  # more than threads: other programs may slow one of them down
+    borders = [items * part // parts for part in range(parts + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(some, borders, borders[1:]))

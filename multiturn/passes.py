@@ -1,0 +1,148 @@
+"""What a pass over blocks of scores keeps: the best candidates, and what beats the watched ones."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int
+from torch import Tensor
+
+from multiturn.ranks import Ranks, check_targets
+from multiturn.scoring import FinerScores, Scores
+from multiturn.vector_screen.screen import Close
+
+
+class Best:
+    """The best candidates met so far, exact and in display order."""
+
+    def __init__(self, scores: Scores, width: int, top: Float[Tensor, "session block"]) -> None:
+        sessions = scores.shape[0]
+        self._offset, self._slack = scores.offset, scores.slack
+        self.scores = torch.full((sessions, width), -torch.inf, dtype=torch.float64, device=scores.device)
+        self.positions = torch.full((sessions, width), -1, device=scores.device)
+        # A first guess at the width-th best score: a floor that few candidates pass. The guess holds no entries,
+        # so that entries come in the order of their positions, which settles ties.
+        enough = top.shape[1] >= width
+        worst = top.topk(width).values[:, -1].double() + self._offset - self._slack if enough else -torch.inf
+        self._guess = torch.zeros_like(self._offset) + worst
+        self._set_floor(top.dtype)
+
+    def merge(
+        self,
+        session: Int[Tensor, " pair"],
+        position: Int[Tensor, " pair"],
+        exact: Float64[Tensor, " pair"],
+    ) -> None:
+        """Take in pairs sorted by session, then by position, all positions beyond those seen before."""
+        if len(session) == 0:
+            return
+        counts = torch.bincount(session, minlength=len(self.scores))
+        place = torch.arange(len(session), device=session.device) - (counts.cumsum(0) - counts)[session]
+        shape = (len(self.scores), int(counts.max()))
+        new_scores = torch.full(shape, -torch.inf, dtype=torch.float64, device=session.device)
+        new_positions = torch.full(shape, -1, device=session.device)
+        new_scores[session, place], new_positions[session, place] = exact, position
+        both = torch.cat([self.scores, new_scores], 1)
+        # Stable, and the older entries have the smaller positions: ties keep the order of positions.
+        values, order = both.sort(dim=1, descending=True, stable=True)
+        width = self.scores.shape[1]
+        self.scores = values[:, :width]
+        self.positions = torch.cat([self.positions, new_positions], 1).gather(1, order[:, :width])
+        self._set_floor(self.floor.dtype)
+
+    def _set_floor(self, dtype: torch.dtype) -> None:
+        """Blocks at or below the floor cannot enter: their exact score is at most the last entry's."""
+        last = self.scores[:, -1]
+        strict = torch.maximum(last - self._slack - self._offset, self._guess - self._slack - self._offset)
+        # Until entries reach the guess, a score equal to it must pass: one step below.
+        below = torch.nextafter(_down(strict, dtype), torch.tensor(-torch.inf, dtype=dtype, device=last.device))
+        self.floor = torch.where(last >= self._guess, _down(strict, dtype), below)
+
+
+class Counter:
+    """Counts what beats each watched candidate."""
+
+    def __init__(self, scores: Scores, watched: Int[Tensor, " session"]) -> None:
+        check_targets(watched, scores.shape[1])
+        self._scores, self._watched = scores, watched
+        self.own = scores.exact(torch.arange(len(watched), device=watched.device), watched)
+        self._above = torch.zeros_like(watched)
+        self._equal = torch.ones_like(watched)  # itself
+        self._middle = self.own - scores.offset
+
+    def limits(self, dtype: torch.dtype) -> tuple[Float[Tensor, " session"], Float[Tensor, " session"]]:
+        """Between which scores of a block are too close to the watched one to call."""
+        slack = self._scores.slack
+        return _down(self._middle - slack, dtype), _up(self._middle + slack, dtype)
+
+    def count_screened(self, above: Int[Tensor, " session"], close: Close) -> Close:
+        """Count what was found to beat the watched one, which is no close call itself; return the others."""
+        self._above += above
+        return replace(close, watched=close.watched & (close.candidate != self._watched[close.session]))
+
+    def count(self, part: Float[Tensor, "session block"], first: int) -> Bool[Tensor, "session block"]:
+        """Count the candidates from `first` that surely beat the watched one; return which are too close to call."""
+        low, high = self.limits(part.dtype)
+        above = part > high[:, None]
+        self._above += above.sum(1, dtype=torch.int32)
+        unsure = (part >= low[:, None]).logical_xor_(above)
+        column = self._watched - first
+        inside = (column >= 0) & (column < part.shape[1])
+        unsure[inside.nonzero()[:, 0], column[inside]] = False
+        return unsure
+
+    def narrow(
+        self,
+        finer: FinerScores,
+        session: Int[Tensor, " pair"],
+        column: Int[Tensor, " pair"],
+        part: Float[Tensor, "session block"],
+        first: int,
+        wanted: Bool[Tensor, "session block"],
+        unsure: Bool[Tensor, "session block"],
+    ) -> Bool[Tensor, " pair"]:
+        """Count the close ones that a bound of their own decides, and leave all others, and those wanted elsewhere."""
+        reach = finer.slack_of(session, column + first)
+        above = part[session, column].double() - self._middle[session]
+        sure = (above.abs() > reach) & unsure[session, column] & ~wanted[session, column]
+        self._above.index_add_(0, session, (sure & (above > 0)).to(self._above.dtype))
+        return ~sure
+
+    def settle(
+        self, session: Int[Tensor, " pair"], exact: Float64[Tensor, " pair"], unsure: Bool[Tensor, " pair"]
+    ) -> None:
+        """Count the close ones by their exact scores."""
+        own = self.own[session]
+        self._above.index_add_(0, session, (unsure & (exact > own)).to(self._above.dtype))
+        self._equal.index_add_(0, session, (unsure & (exact == own)).to(self._equal.dtype))
+
+    def ranks(self, dropped: Int[Tensor, "session hidden"] | None) -> Ranks:
+        """Ranks, after taking dropped candidates out."""
+        candidates = self._scores.shape[1]
+        above, equal = self._above, self._equal
+        if dropped is not None:
+            session, column = (dropped >= 0).nonzero(as_tuple=True)
+            position = dropped[session, column]
+            exact, own, itself = (
+                self._scores.exact(session, position),
+                self.own[session],
+                self._watched[session],
+            )
+            other = position != itself
+            above = above.index_add(0, session, -(other & (exact > own)).to(above.dtype))
+            equal = equal.index_add(0, session, -(other & (exact == own)).to(equal.dtype))
+            missed = (dropped == self._watched[:, None]).any(1)
+            above = torch.where(missed, candidates - 1, above)
+            equal = torch.where(missed, 1, equal)
+        return Ranks(1 + above, above + equal, candidates)
+
+
+def _down(values: Float64[Tensor, " session"], dtype: torch.dtype) -> Float[Tensor, " session"]:
+    """Round towards minus infinity."""
+    rounded = values.to(dtype)
+    lower = torch.nextafter(rounded, torch.tensor(-torch.inf, dtype=dtype, device=values.device))
+    return torch.where(rounded.double() > values, lower, rounded)
+
+
+def _up(values: Float64[Tensor, " session"], dtype: torch.dtype) -> Float[Tensor, " session"]:
+    """Round towards plus infinity."""
+    return -_down(-values, dtype)

@@ -1,0 +1,125 @@
+// Close calls among vectors' scores, by products of 16-bit whole numbers, and exact scores of pairs; screen.py explains.
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+// Scores of pairs in float64, added up in the order of multiturn.scoring.sum_in_fixed_order, to the same bits.
+//   kind  0: -|q - g|^2, 1: q.g
+extern "C" void score_vector_pairs(const float* queries, const float* vectors, const int64_t* session,
+                                   const int64_t* candidate, int64_t pairs, int64_t dim, int64_t kind, double* out) {
+    std::vector<double> terms(dim + 1);
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+        const float *q = queries + session[pair] * dim, *g = vectors + candidate[pair] * dim;
+        if (pair + 4 < pairs) __builtin_prefetch(vectors + candidate[pair + 4] * dim);
+        if (kind == 0)
+            for (int64_t i = 0; i < dim; ++i) {
+                const double apart = (double)q[i] - (double)g[i];
+                terms[i] = apart * apart;
+            }
+        else
+            for (int64_t i = 0; i < dim; ++i) terms[i] = (double)q[i] * (double)g[i];
+        for (int64_t left = dim; left > 1;) {
+            if (left % 2) terms[left++] = 0;
+            left /= 2;
+            for (int64_t i = 0; i < left; ++i) terms[i] += terms[left + i];
+        }
+        out[pair] = kind == 0 ? -terms[0] : terms[0];
+    }
+}
+
+#if defined(__AVX512VNNI__) && defined(__AVX512F__) && defined(__AVX512BW__)
+
+#include <immintrin.h>
+
+namespace {
+
+const int SESSIONS = 12, HALVES = 2;  // 24 sums, two vectors of candidates and one of a session fill the registers
+const int64_t PART = 32;              // pairs of numbers whose products surely fit into 32 bits when added up
+
+// sums += the products of pairs. Written out, because compilers that see the intrinsic keep the sums in memory.
+inline void add_products(__m512i& sums, __m512i x, __m512i y) { asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
+
+// Products of 12 sessions and 32 candidates, without their scales.
+inline void multiply(const int32_t* x, const __m512i* v, int64_t steps, __m512 products[SESSIONS][HALVES]) {
+    for (int64_t first = 0; first < steps; first += PART) {
+        const int64_t last = first + PART < steps ? first + PART : steps;
+        __m512i sums[SESSIONS][HALVES];
+#pragma GCC unroll 12
+        for (int s = 0; s < SESSIONS; ++s) sums[s][0] = sums[s][1] = _mm512_setzero_si512();
+        for (int64_t j = first; j < last; ++j, x += SESSIONS, v += HALVES) {
+            const __m512i one = _mm512_load_si512(v), two = _mm512_load_si512(v + 1);
+#pragma GCC unroll 12
+            for (int s = 0; s < SESSIONS; ++s) {
+                const __m512i pair = _mm512_set1_epi32(x[s]);
+                add_products(sums[s][0], one, pair);
+                add_products(sums[s][1], two, pair);
+            }
+        }
+#pragma GCC unroll 12
+        for (int s = 0; s < SESSIONS; ++s)
+#pragma GCC unroll 2
+            for (int half = 0; half < HALVES; ++half) {
+                const __m512 part = _mm512_cvtepi32_ps(sums[s][half]);
+                products[s][half] = first ? _mm512_add_ps(products[s][half], part) : part;
+            }
+    }
+}
+
+}  // namespace
+
+// 1 if the processor multiplies 16-bit whole numbers in pairs.
+extern "C" int64_t has_vector_screen() { return 1; }
+
+// Close calls of all sessions among the candidates of groups [first, last), 32 a group; returns how many there are.
+//   units      [session / 12][step][12 sessions] pairs of numbers; filled up to a multiple of 12
+//   vectors    [candidate / 32][step][half][16 candidates][2], aligned to 64 bytes
+//   by_session, by_candidate  what to multiply a product with; beside is added then; [candidate] filled up to 32
+//   low, high  [session] a score above `high` surely beats the watched one; from `low` on it is a close call
+//   floor      [session] a score above it may be among the best
+//   above      [session] how many beat the watched one
+//   session, candidate, kinds  of the first `room` close calls; kind 1: with the watched, 2: with the best, 3: both
+extern "C" int64_t screen_vectors(const int32_t* units, const float* by_session, const int16_t* vectors,
+                                  const float* by_candidate, const float* beside, int64_t sessions, int64_t candidates,
+                                  int64_t steps, const float* low, const float* high, const float* floor, int64_t first,
+                                  int64_t last, int64_t room, int64_t* above, int64_t* session, int64_t* candidate,
+                                  uint8_t* kinds) {
+    int64_t found = 0;
+    for (int64_t group = first; group < last; ++group) {
+        const __m512i* v = (const __m512i*)vectors + group * steps * HALVES;
+        const int64_t left = candidates - group * 32;
+        const uint32_t real = left < 32 ? (1u << left) - 1 : ~0u;
+        for (int64_t s = 0; s < sessions; s += SESSIONS) {
+            __m512 products[SESSIONS][HALVES];
+            multiply(units + s * steps, v, steps, products);
+            for (int64_t row = s; row < s + SESSIONS && row < sessions; ++row)
+                for (int half = 0; half < HALVES; ++half) {
+                    const int64_t column = group * 32 + half * 16;
+                    const __mmask16 there = real >> (16 * half);
+                    // First by the session's scale: a product of both scales may be too small for float32.
+                    const __m512 scaled = _mm512_mul_ps(products[row - s][half], _mm512_set1_ps(by_session[row]));
+                    const __m512 score = _mm512_fmadd_ps(scaled, _mm512_loadu_ps(by_candidate + column),
+                                                         _mm512_loadu_ps(beside + column));
+                    const __mmask16 beats = _mm512_mask_cmp_ps_mask(there, score, _mm512_set1_ps(high[row]), _CMP_GT_OQ);
+                    const __mmask16 from = _mm512_mask_cmp_ps_mask(there, score, _mm512_set1_ps(low[row]), _CMP_GE_OQ);
+                    const __mmask16 best = _mm512_mask_cmp_ps_mask(there, score, _mm512_set1_ps(floor[row]), _CMP_GT_OQ);
+                    const __mmask16 close = from & ~beats;
+                    above[row] += __builtin_popcount(beats);
+                    for (unsigned calls = close | best; calls; calls &= calls - 1, ++found) {
+                        if (found >= room) continue;
+                        const int place = __builtin_ctz(calls);
+                        session[found] = row;
+                        candidate[found] = column + place;
+                        kinds[found] = (close >> place & 1) | (best >> place & 1) << 1;
+                    }
+                }
+        }
+    }
+    return found;
+}
+
+#else
+
+extern "C" int64_t has_vector_screen() { return 0; }
+
+#endif
