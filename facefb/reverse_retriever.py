@@ -86,13 +86,13 @@ class ExampleRetriever(nn.Module, HubModel):
         dropped = torch.cat([state.itself, state.unwanted], 1)
         if not bool(state.known.any()):
             nothing = DenseScores(torch.zeros(1, len(gallery), device=dropped.device).expand(len(dropped), -1))
-            return ExampleScores([nothing], dropped, nothing.offset)
+            return ExampleScores([nothing], dropped, nothing.offset, gallery.vectors)
         queries = self._queries(state)
         longest = norms_of_rows(queries).amax(1) + float(gallery.norms.max())
         parts = [VectorScores(query, gallery.vectors, gallery.norms, "l2") for query in queries.unbind(1)]
         if len(parts) == 1 and not bool((dropped >= 0).any()):
-            return parts[0]  # An index understands these scores.
-        return ExampleScores(parts, dropped, -longest.square())
+            return parts[0]
+        return ExampleScores(parts, dropped, -longest.square(), gallery.vectors)
 
     def _queries(self, state: ExampleState) -> Float[Tensor, "session query dim"]:
         first = state.examples[:, :1]

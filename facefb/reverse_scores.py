@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from multiturn.scoring import Scores
+from multiturn.scoring import Scores, Similarity, VectorScores
 
 
 class ExampleScores:
@@ -16,12 +16,21 @@ class ExampleScores:
         parts: of the same sessions and candidates; where there are several, a session takes each candidate's best.
         dropped: positions that come last in each session, all alike; -1 fills up.
         least: a bound below all scores of `parts`, one a session.
+        vectors: the candidates'.
     """
 
+    similarity: Similarity = "l2"
+
     def __init__(
-        self, parts: Sequence[Scores], dropped: Int[Tensor, "session dropped"], least: Float64[Tensor, " session"]
+        self,
+        parts: Sequence[Scores],
+        dropped: Int[Tensor, "session dropped"],
+        least: Float64[Tensor, " session"],
+        vectors: Float[Tensor, "candidate dim"],
     ) -> None:
-        self._parts, self._dropped = parts, dropped
+        self._parts, self._dropped, self.vectors = parts, dropped, vectors
+        self.of_queries = tuple(part for part in parts if isinstance(part, VectorScores))
+        self.put_last = dropped.shape[1]
         self.shape, self.device, self.offset = parts[0].shape, parts[0].device, parts[0].offset
         self._shift = [(part.offset - self.offset).float()[:, None] for part in parts]
         slack = torch.stack([part.slack for part in parts]).amax(0)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from multiturn.gallery import Gallery
+from multiturn.proposals import CombinedScores, proposals, without_vectors
 from multiturn.region_scoring import StateScores
 from multiturn.scoring import Scores, Similarity, VectorScores
 from multiturn.search import Found, search
@@ -136,8 +137,8 @@ def search_proposed(
     a candidate at the very edge that it would not propose alone.
 
     Args:
-        scores: of a batch of sessions: `multiturn.scoring.VectorScores` of one query each, or
-            `multiturn.region_scoring.StateScores`, of which each filled state and their mean are looked for.
+        scores: of a batch of sessions: `multiturn.scoring.VectorScores` of one query each, `CombinedScores` of several,
+            or `multiturn.region_scoring.StateScores`, of which each filled state and their mean are looked for.
         index: of the vectors that were scored.
         page: candidates to return; fewer come back if the gallery is smaller.
         hidden: positions to leave out, each at most once a session; -1 fills up.
@@ -149,19 +150,19 @@ def search_proposed(
     if page < 1:
         raise ValueError(f"a page holds at least one candidate, not {page}")
     page = min(page, scores.shape[1])
-    proposals = _proposals(scores, index, page + (0 if hidden is None else hidden.shape[1]))
-    proposals = proposals.sort(dim=1).values.to(scores.device)  # ties keep the order of positions
-    gone = proposals < 0
-    gone[:, 1:] |= proposals[:, 1:] == proposals[:, :-1]
+    proposed = proposals(scores, index, page + (0 if hidden is None else hidden.shape[1]))
+    proposed = proposed.sort(dim=1).values.to(scores.device)  # ties keep the order of positions
+    gone = proposed < 0
+    gone[:, 1:] |= proposed[:, 1:] == proposed[:, :-1]
     if hidden is not None:
-        gone |= (proposals[:, :, None] == hidden[:, None, :]).any(2)
+        gone |= (proposed[:, :, None] == hidden[:, None, :]).any(2)
     short = (~gone).sum(1) < page
-    exact = torch.full(proposals.shape, -torch.inf, dtype=torch.float64, device=scores.device)
+    exact = torch.full(proposed.shape, -torch.inf, dtype=torch.float64, device=scores.device)
     session, column = (~gone).nonzero(as_tuple=True)
     if len(session):
-        exact[session, column] = scores.exact(session, proposals[session, column])
+        exact[session, column] = scores.exact(session, proposed[session, column])
     values, order = exact.sort(dim=1, descending=True, stable=True)
-    positions, values = proposals.gather(1, order)[:, :page], values[:, :page]
+    positions, values = proposed.gather(1, order)[:, :page], values[:, :page]
     if bool(short.any()):
         # Only of the sessions that lack some: the page of a session is the same in any batch.
         whole = search(scores, page, hidden=hidden)
@@ -194,58 +195,23 @@ def gallery_as_scored(scores: Scores, gallery: Gallery) -> Gallery:
         ValueError: scores that have no vectors.
     """
     match scores:
-        case VectorScores():
+        case VectorScores() | CombinedScores():
             same = scores.vectors is gallery.vectors
             return gallery if same else replace(gallery, vectors=scores.vectors, mask=None, boxes=None)
         case StateScores():
             return replace(gallery, vectors=scores.regions.vectors, mask=scores.regions.mask, boxes=None)
-    raise _without_vectors(scores)
-
-
-def _proposals(scores: Scores, index: Index, k: int) -> Int[Tensor, "session wide"]:
-    match scores:
-        case VectorScores():
-            return index.propose(scores.queries, k)
-        case StateScores():
-            return _by_states(scores, index, k)
-    raise _without_vectors(scores)
-
-
-def _by_states(scores: StateScores, index: Index, k: int) -> Int[Tensor, "session wide"]:
-    """What is proposed for each state, and for the mean of a session's states if it has several."""
-    sessions = scores.shape[0]
-    total = torch.zeros(sessions, scores.regions.vectors.shape[2], dtype=torch.float64, device=scores.device)
-    found = [torch.full((sessions, 1), -1, device=scores.device)]
-    for number, column in enumerate(scores.columns):
-        held = (scores.places == number).sum(1)
-        total += held[:, None] * column.units
-        found.append(_for_some(held > 0, column.units, index, k))
-    several = (scores.places >= 0).sum(1) > 1
-    # Opposite states may cancel each other, and nothing has the direction of zero.
-    found.append(_for_some(several & (total.norm(dim=1) > 1e-6), total, index, k))
-    return torch.cat(found, 1)
-
-
-def _for_some(
-    wanted: Bool[Tensor, " session"], queries: Float64[Tensor, "session dim"], index: Index, k: int
-) -> Int[Tensor, "session wide"]:
-    if not bool(wanted.any()):
-        return torch.full((len(wanted), 0), -1, device=wanted.device)
-    proposed = index.propose(queries[wanted].float(), k).to(wanted.device)
-    found = torch.full((len(wanted), proposed.shape[1]), -1, device=wanted.device)
-    found[wanted] = proposed
-    return found
+    raise without_vectors(scores)
 
 
 def _check_fits(index: Index, scores: Scores) -> None:
     """Raise ValueError unless the index is of what is scored: it would propose nonsense, and quietly."""
     match scores:
-        case VectorScores():
+        case VectorScores() | CombinedScores():
             similarity, vectors, mask = scores.similarity, scores.vectors, None
         case StateScores():
             similarity, vectors, mask = "cosine", scores.regions.vectors, scores.regions.mask
         case _:
-            raise _without_vectors(scores)
+            raise without_vectors(scores)
     own = index.gallery
     if similarity != index.similarity:
         raise ValueError(
@@ -273,7 +239,3 @@ def _rows(
     rows = rows.to(vectors.device)
     some = vectors[rows] if mask is None else vectors[rows][mask[rows]]
     return some.float().cpu()
-
-
-def _without_vectors(scores: Scores) -> ValueError:
-    return ValueError(f"{type(scores).__name__} has no query vectors that an index could look for; leave the index out")

@@ -11,6 +11,7 @@ from multiturn.faiss_index import FaissIndex, chosen, opened_index
 from multiturn.gallery import Gallery
 from multiturn.index import Index, Together, gallery_as_scored
 from multiturn.index_settings import By, IndexSettings
+from multiturn.proposals import CombinedScores
 from multiturn.region_scoring import StateScores
 from multiturn.scoring import Scores, Similarity, VectorScores
 
@@ -40,7 +41,7 @@ def certified_index(scores: Scores, gallery: Gallery, factory: str, folder: Path
         ValueError: scores that have no vectors; a factory that faiss does not know or that does not fit.
     """
     own = gallery_as_scored(scores, gallery)
-    assert isinstance(scores, StateScores | VectorScores)
+    assert isinstance(scores, StateScores | VectorScores | CombinedScores)
     similarity: Similarity = "cosine"
     ways: tuple[By, ...] = ("pooled", "regions")
     states, formula = 1, None

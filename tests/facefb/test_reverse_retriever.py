@@ -1,5 +1,6 @@
 """Claims about search by example photos: the retriever, its scores, a person's photos and who gives them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,12 +121,27 @@ def test_before_any_example_all_faces_are_alike():
     assert ranks is not None and (int(ranks.best[0]), int(ranks.worst[0])) == (1, len(GALLERY))
 
 
-def test_an_index_finds_the_page_of_an_exact_search():
-    retriever = ExampleRetriever("enc", self_hit="keep")
-    opening = torch.arange(4)[None]
-    session = Session(retriever, GALLERY, ONE, 4, opening=opening, index=ExactIndex(GALLERY))
-    found = session.tell(ImageReply(("x",), GALLERY.vectors[3:4]))
-    assert torch.equal(found.shown, told(retriever, 3, page=4).show().shown)
+@pytest.mark.parametrize("combine", ["mean", "best", "first"])
+@pytest.mark.parametrize("self_hit", ["leave_out", "keep"])
+def test_an_index_finds_the_pages_of_an_exact_search(combine, self_hit):
+    retriever = ExampleRetriever("enc", combine, self_hit)
+    replies = [
+        ImageReply(("x",), GALLERY.vectors[3:4]),
+        RelevanceReply(torch.tensor([[2, 4]]), torch.tensor([[-1, -1]], dtype=torch.int8)),
+        ImageReply(("y",), GALLERY.vectors[1:2] + 0.1),
+    ]
+    exact, found = (Session(retriever, GALLERY, ONE, 4, index=index) for index in (None, ExactIndex(GALLERY)))
+    assert torch.equal(found.show().shown, exact.show().shown)
+    for reply in replies:
+        assert torch.equal(found.tell(reply).shown, exact.tell(reply).shown)
+        assert torch.equal(found.show().scores, exact.show().scores)
+
+
+def test_an_index_of_other_vectors_is_refused_where_several_examples_are_scored():
+    retriever = ExampleRetriever("enc", "best")
+    other = replace(GALLERY, vectors=GALLERY.vectors + 1)
+    with pytest.raises(ValueError, match="holds other vectors"):
+        Session(retriever, GALLERY, ONE, 4, index=ExactIndex(other)).show()
 
 
 def test_a_saved_retriever_searches_alike(tmp_path: Path):
