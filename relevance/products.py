@@ -24,7 +24,7 @@ class Products:
 
     vectors: Float[Tensor, "candidate dim"]
     parts: tuple[slice, ...]
-    table: tuple[Float[Tensor, "candidate column"], ...] | None
+    table: tuple[Float[Tensor, "candidate _"], ...] | None
 
     @classmethod
     def of_vectors(

@@ -87,7 +87,7 @@ def test_the_full_size_benchmark_says_what_it_lacks_and_exits_with_2():
 
 
 def test_a_wrong_answer_of_ours_stops_the_benchmark(monkeypatch):
-    monkeypatch.setattr(rankers, "by_search", lambda _: by_loop(search.random_normal(50, 16, 4, seed=1)))
+    monkeypatch.setattr(rankers, "by_search", lambda *_: by_loop(search.random_normal(50, 16, 4, seed=1)))
     with pytest.raises(RuntimeError, match="of 4 answers of ours only"):
         rankers.compare(search.random_normal(50, 16, 4, seed=0), rounds=1, title="test")
 
