@@ -157,7 +157,8 @@ def screen(
     """A screen, where it pays: many queries, and a large gallery on a CPU that is asked for the second time."""
     if vectors.device.type != "cpu" or len(queries) < SESSIONS or vectors.numel() < _WORTH_IT:
         return None
-    if screen_library() is None:
+    # Inference tensors do not tell whether they were written to.
+    if vectors.is_inference() or screen_library() is None:
         return None
     version, layout = _layouts.get(vectors) or (None, None)
     if version != vectors._version:

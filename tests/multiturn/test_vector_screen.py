@@ -164,6 +164,12 @@ def test_few_queries_are_not_screened():
     assert not scores_of(queries, vectors, "l2").screened
 
 
+def test_vectors_that_may_change_unnoticed_are_not_screened():
+    with torch.inference_mode():
+        queries, vectors = (one.clone() for one in draw("normal", 100, 8, 0))
+        assert not scores_of(queries, vectors, "l2").screened
+
+
 @pytest.mark.parametrize("dim", [1, 5, 64, 100])
 @pytest.mark.parametrize("kind", KINDS)
 def test_rounding_takes_what_it_says(kind, dim):
