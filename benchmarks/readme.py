@@ -29,6 +29,7 @@ REAL = "as README.md shows for the real data"
 # Blocks of another evaluation of a checkpoint.
 AGAIN = {
     "celeba-attributes-200": "python -m eval.evaluate --queries.count 200",
+    "celeba-attributes-one-crop": "python train.py --task celeba-attributes --faces.split train-crop",
     "cub-relevance-cutout": "python -m eval.evaluate --queries.degradation cutout",
     "cub-relevance-gamma": "python -m eval.evaluate --queries.degradation gamma",
     "lfw-reverse-kept": "python -m eval.evaluate --examples.self_hit keep",
@@ -158,6 +159,7 @@ def _writer(name: str) -> Callable[[Any], str]:
         "defaults": system_blocks.defaults_block,
         "celeba-attributes": system_blocks.measures_block,
         "celeba-attributes-200": system_blocks.measures_block,
+        "celeba-attributes-one-crop": system_blocks.measures_block,
         "cub-relevance": system_blocks.iterations_block,
         "cub-relevance-short": system_blocks.hits_block,
         "cub-relevance-cutout": system_blocks.iterations_block,

@@ -77,6 +77,14 @@ def test_the_attribute_space_goes_four_fifths_of_the_way_from_counting_to_likeli
         assert 0.8 < (found["attribute space"] - counting) / (likelihoods - counting) < 1
 
 
+def test_within_one_crop_the_attribute_space_is_level_with_the_likelihoods():
+    metrics = published("celeba-attributes-one-crop")
+    low, high = metrics["per_turn"][-1]["interval"]["average_precision"]
+    found = {method: value[-1] for method, value in by_turn(metrics, "average_precision").items()}
+    _, likelihoods = (value for method, value in found.items() if method.startswith("attribute classifier"))
+    assert low < likelihoods < high
+
+
 @pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
 def test_the_first_ten_are_right_twice_as_often_as_by_chance(name):
     metrics = published(name)
