@@ -21,6 +21,7 @@ from torch import Tensor
 from multiturn.files import atomic_file
 
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
+_HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 _WORTH_A_THREAD = 1 << 24  # products of numbers
 
 
@@ -32,7 +33,8 @@ def compiled(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> c
     if compiler is None:
         return None
     told = [compiler, *_FLAGS, *flags]
-    made_of = "\0".join((*(source.read_text(encoding="utf-8") for source in sources), *told, _processor()))
+    texts = (source.read_text(encoding="utf-8") for source in (*_HEADERS, *sources))
+    made_of = "\0".join((*texts, *told, _processor()))
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multiturn"
     path = folder / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
     try:

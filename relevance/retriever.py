@@ -92,13 +92,10 @@ class FittedRetriever(NoFeedback):
             return super()._score(state, gallery)
         unit = self.unit(gallery)
         table = directions(state, gallery) @ unit.T
-        for sessions in state.both.nonzero()[:, 0].split(self.at_once(len(gallery))):
+        several = max(1, min(_SESSIONS, _PAIRS // len(gallery)))
+        for sessions in state.both.nonzero()[:, 0].split(several):
             table[sessions] = self.fitted(state.rows(sessions), unit)
         return DenseScores(table)
-
-    def at_once(self, candidates: int) -> int:
-        """How many sessions are fitted together; changes speed and memory only."""
-        return max(1, min(_SESSIONS, _PAIRS // candidates))
 
 
 def directions(state: RelevanceState, gallery: Gallery) -> Float[Tensor, "session dim"]:

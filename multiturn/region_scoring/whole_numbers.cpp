@@ -3,32 +3,17 @@
 #include <cstdint>
 #include <vector>
 
-#if defined(__AVX512VNNI__) && defined(__AVX512F__)
+#include "../whole_numbers.h"
 
-#include <immintrin.h>
+#if HAS_WHOLE_NUMBERS
 
 namespace {
-
-const int SESSIONS = 12, HALVES = 2;  // 24 sums, two vectors of candidates and one of a session fill the registers
-
-// sums += the products of pairs. Written out, because compilers that see the intrinsic keep the sums in memory.
-inline void add_products(__m512i& sums, __m512i x, __m512i y) { asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
 
 // Cosines of 12 sessions and 32 candidates for one region: the sums of whole numbers are exact.
 inline void multiply(const int32_t* x, const __m512i* v, int64_t steps, const float* by_session, const float* by_region,
                      float* cosines) {
     __m512i sums[SESSIONS][HALVES];
-#pragma GCC unroll 12
-    for (int s = 0; s < SESSIONS; ++s) sums[s][0] = sums[s][1] = _mm512_setzero_si512();
-    for (int64_t j = 0; j < steps; ++j, x += SESSIONS, v += HALVES) {
-        const __m512i one = _mm512_load_si512(v), two = _mm512_load_si512(v + 1);
-#pragma GCC unroll 12
-        for (int s = 0; s < SESSIONS; ++s) {
-            const __m512i pair = _mm512_set1_epi32(x[s]);
-            add_products(sums[s][0], one, pair);
-            add_products(sums[s][1], two, pair);
-        }
-    }
+    add_up(x, v, steps, sums);
 #pragma GCC unroll 12
     for (int s = 0; s < SESSIONS; ++s)
 #pragma GCC unroll 2

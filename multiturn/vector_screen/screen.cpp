@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "../whole_numbers.h"
+
 // Scores of pairs in float64, added up in the order of multiturn.scoring.sum_in_fixed_order, to the same bits.
 //   kind  0: -|q - g|^2, 1: q.g
 extern "C" void score_vector_pairs(const float* queries, const float* vectors, const int64_t* session,
@@ -28,34 +30,18 @@ extern "C" void score_vector_pairs(const float* queries, const float* vectors, c
     }
 }
 
-#if defined(__AVX512VNNI__) && defined(__AVX512F__) && defined(__AVX512BW__)
-
-#include <immintrin.h>
+#if HAS_WHOLE_NUMBERS
 
 namespace {
 
-const int SESSIONS = 12, HALVES = 2;  // 24 sums, two vectors of candidates and one of a session fill the registers
-const int64_t PART = 32;              // pairs of numbers whose products surely fit into 32 bits when added up
-
-// sums += the products of pairs. Written out, because compilers that see the intrinsic keep the sums in memory.
-inline void add_products(__m512i& sums, __m512i x, __m512i y) { asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
+const int64_t PART = 32;  // pairs of numbers whose products surely fit into 32 bits when added up
 
 // Products of 12 sessions and 32 candidates, without their scales.
 inline void multiply(const int32_t* x, const __m512i* v, int64_t steps, __m512 products[SESSIONS][HALVES]) {
-    for (int64_t first = 0; first < steps; first += PART) {
+    for (int64_t first = 0; first < steps; first += PART, x += PART * SESSIONS, v += PART * HALVES) {
         const int64_t last = first + PART < steps ? first + PART : steps;
         __m512i sums[SESSIONS][HALVES];
-#pragma GCC unroll 12
-        for (int s = 0; s < SESSIONS; ++s) sums[s][0] = sums[s][1] = _mm512_setzero_si512();
-        for (int64_t j = first; j < last; ++j, x += SESSIONS, v += HALVES) {
-            const __m512i one = _mm512_load_si512(v), two = _mm512_load_si512(v + 1);
-#pragma GCC unroll 12
-            for (int s = 0; s < SESSIONS; ++s) {
-                const __m512i pair = _mm512_set1_epi32(x[s]);
-                add_products(sums[s][0], one, pair);
-                add_products(sums[s][1], two, pair);
-            }
-        }
+        add_up(x, v, last - first, sums);
 #pragma GCC unroll 12
         for (int s = 0; s < SESSIONS; ++s)
 #pragma GCC unroll 2

@@ -14,10 +14,10 @@ from multiturn.search import Found, search
 SIMILARITIES = ("l2", "dot", "cosine")
 
 
-def draw(kind: str, candidates: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Three queries and a gallery, float32."""
+def draw(kind: str, candidates: int, dim: int, seed: int, sessions: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and a gallery, float32."""
     rng = np.random.default_rng(seed)
-    queries, vectors = rng.normal(size=(3, dim)), rng.normal(size=(candidates, dim))
+    queries, vectors = rng.normal(size=(sessions, dim)), rng.normal(size=(candidates, dim))
     match kind:
         case "duplicates":
             vectors = vectors[rng.integers(0, max(1, candidates // 5), candidates)]
@@ -35,6 +35,8 @@ def draw(kind: str, candidates: int, dim: int, seed: int) -> tuple[np.ndarray, n
             vectors *= 10 ** rng.uniform(-8, 8, (candidates, 1))
         case "far":
             queries = queries * 1e6
+        case "sparse":
+            vectors[:, 1:] *= rng.random((candidates, dim - 1)) < 0.02
         case "zeros":
             vectors[:] = 0
     return queries.astype(np.float32), vectors.astype(np.float32)

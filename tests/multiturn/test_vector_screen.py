@@ -1,9 +1,11 @@
 """Claims about scores by whole numbers: their error stays within the bound, and no search finds anything else."""
 
 import gc
+import shutil
+import sys
 import weakref
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,33 +16,18 @@ from multiturn.search import search
 from multiturn.vector_screen import screen as module
 from multiturn.vector_screen.screen import Limits, pair_library, pair_scores, screen_library
 from multiturn.vector_screen.whole import WholeVectors, rounded
+from tests.multiturn.test_search import draw as drawn
 
 SIMILARITIES: tuple[Similarity, ...] = ("l2", "dot", "cosine")
 KINDS = ("normal", "duplicates", "close", "tiny", "huge", "uneven", "far", "sparse")
-pytestmark = pytest.mark.skipif(pair_library() is None, reason="no C++ compiler")
+compiles = pytest.mark.skipif(pair_library() is None, reason="no C++ compiler")
 screens = pytest.mark.skipif(screen_library() is None, reason="this processor multiplies no whole numbers in pairs")
 
 
 def draw(kind: str, candidates: int, dim: int, seed: int, sessions: int = 13) -> tuple[torch.Tensor, torch.Tensor]:
     """Queries and a gallery, float32."""
-    rng = np.random.default_rng(seed)
-    queries, vectors = rng.normal(size=(sessions, dim)), rng.normal(size=(candidates, dim))
-    match kind:
-        case "duplicates":
-            vectors = vectors[rng.integers(0, max(1, candidates // 5), candidates)]
-        case "close":
-            vectors = 1 + rng.integers(0, 8, vectors.shape) * 2.0**-23
-        case "tiny":
-            queries, vectors = queries * 1e-15, vectors * 1e-18
-        case "huge":
-            queries, vectors = queries * 1e17, vectors * 1e17
-        case "uneven":
-            vectors *= 10 ** rng.uniform(-8, 8, (candidates, 1))
-        case "far":
-            queries = queries * 1e6
-        case "sparse":
-            vectors[:, 1:] *= rng.random((candidates, dim - 1)) < 0.02
-    return torch.from_numpy(queries.astype(np.float32)), torch.from_numpy(vectors.astype(np.float32))
+    queries, vectors = (torch.from_numpy(one) for one in drawn(kind, candidates, dim, seed, sessions))
+    return queries, vectors
 
 
 def scores_of(queries: torch.Tensor, vectors: torch.Tensor, similarity: Similarity) -> VectorScores:
@@ -184,6 +171,7 @@ def test_rounding_takes_what_it_says(kind, dim):
     assert layout.lost >= float(apart.max())
 
 
+@compiles
 @settings(deadline=None)
 @given(kind=st.sampled_from(KINDS), dim=st.integers(1, 70), seed=st.integers(0, 999), distance=st.booleans())
 def test_scores_of_pairs_have_the_bits_of_pytorch(kind, dim, seed, distance):
@@ -199,3 +187,10 @@ def test_vectors_of_another_kind_are_left_to_pytorch():
     pairs = torch.arange(3), torch.arange(3)
     for other in (vectors.half(), vectors[:, ::2], vectors.to("meta")):
         assert pair_scores(queries[:, : other.shape[1]], other, *pairs, True) is None
+
+
+@pytest.mark.skipif(shutil.which("g++") is None or sys.platform != "linux", reason="no GNU compiler")
+def test_a_gnu_compiler_makes_the_functions():
+    assert pair_library() is not None
+    listed = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    assert (screen_library() is not None) == ({"avx512_vnni", "avx512bw"} <= set(listed))
