@@ -29,23 +29,25 @@ class Played:
         vectors: of length 1.
         targets: image that each session looks for.
         slots: of a session.
+        chosen: the slot that each vector goes to; None where turn t (from 0) writes slot t mod M.
     """
 
     images: Float[Tensor, "image region dim"]
     vectors: Float[Tensor, "turn session dim"]
     targets: Int[Tensor, " session"]
     slots: int
+    chosen: Int[Tensor, "turn session"] | None = None
 
-    def slot(self, turn: int) -> int:
-        """Where a turn's vector goes: turn t (from 0) writes slot t mod M."""
-        return turn % self.slots
+    def written(self, turn: int) -> Int[Tensor, " session"]:
+        """The slots that a turn's vectors go to."""
+        return torch.full_like(self.targets, turn % self.slots) if self.chosen is None else self.chosen[turn]
 
     def states(self, session: int) -> Float[Tensor, "turn slot dim"]:
         """The states after each turn; zero while empty."""
         turns = len(self.vectors)
         states = torch.zeros(turns, self.slots, self.vectors.shape[2])
         for turn in range(turns):
-            states[turn:, self.slot(turn)] = self.vectors[turn, session]
+            states[turn:, int(self.written(turn)[session])] = self.vectors[turn, session]
         return states
 
 
@@ -83,9 +85,7 @@ def by_classic_ranker(played: Played, session: int) -> Int[Tensor, " turn"]:
     """
     states = played.states(session)
     turns, slots, dim = states.shape
-    filled = torch.ones(turns, slots)
-    for turn in range(min(turns, slots - 1)):
-        filled[turn, turn + 1 :] = 0
+    filled = (states != 0).any(2).float()
     scores = []
     for images in played.images.split(_IMAGES_AT_ONCE):
         copies = states.view(1, -1, dim).expand(len(images), -1, -1).contiguous()
@@ -111,7 +111,7 @@ def by_state_scores(played: Played, regions: RegionVectors, page: int, batch_siz
         scores = StateScores.start(len(targets), played.slots, regions, RegionFormula(SHARPNESS))
         of_turns = []
         for turn, vectors in enumerate(played.vectors[:, some]):
-            scores = scores.after(torch.full_like(targets, played.slot(turn)), vectors)
+            scores = scores.after(played.written(turn)[some].to(targets.device), vectors)
             found = search(scores, page, targets)
             assert found.ranks is not None
             of_turns.append(Ranks(found.ranks.best[:, None], found.ranks.worst[:, None], found.ranks.candidates))

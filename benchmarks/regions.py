@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   python -m benchmarks.regions
+  python train.py --task vg-drilldown --model.states 5 --model.dim 256 --output_dir runs/drilldown-5x256
+  python -m benchmarks.regions --checkpoint runs/drilldown-5x256
   python -m benchmarks.regions --images 9896 --sessions 512 --classic_sessions 20
   python -m benchmarks.regions --images 200 --sessions 64 --classic_sessions 4 --rounds 1 --output runs/bench
 """
@@ -40,6 +42,7 @@ def regions(
     page: int = 1,
     rounds: int = 5,
     seed: int = 0,
+    checkpoint: str | None = None,
     output: Path | None = None,
 ) -> dict[str, Any]:
     """Time exact ranks of sessions by the classic ranker, by ours, and by ours without the compiled kernel.
@@ -58,23 +61,47 @@ def regions(
         page: best images that ours finds beside the rank; the classic ranker sorts them all.
         rounds: repetitions of each way, in alternation; the median counts.
         seed: of all draws.
+        checkpoint: a trained vg-drilldown of this shape, whose sessions are ranked, too.
         output: folder for regions.json; benchmarks/results if not given.
     """
-    settings = {name: value for name, value in locals().items() if name != "output"}
+    settings = {name: value for name, value in locals().items() if name not in ("checkpoint", "output")}
     for name in ("classic_sessions", "batch_size", "page", "rounds", "states", "turns"):
         at_least(name, settings[name], 1)
     if classic_sessions > sessions:
         raise ValueError(f"classic_sessions are at most the {sessions} sessions, not {classic_sessions}")
     from benchmarks.region_rankers import peaks, random_sessions
 
+    learned = None if checkpoint is None else trained(checkpoint, settings)
     peak = peaks()
     kinds = {}
-    for kind, share in KINDS.items():
-        played = random_sessions(images, regions, dim, sessions, turns, states, seed, share)
+    for kind in (*KINDS, *(["of a trained model"] if learned else [])):
+        if kind in KINDS:
+            played = random_sessions(images, regions, dim, sessions, turns, states, seed, KINDS[kind])
+        else:
+            assert learned is not None
+            played = learned
         kinds[kind] = measure(played, settings, peak)
         ways = kinds[kind]["ways"]
         print(f"{kind}: " + ", ".join(f"{way} {1e6 * ways[way]['median']:.1f} us a rank" for way in ways))
     return save("regions", settings, {"gemm_gflops": peak, "kinds": kinds}, output)
+
+
+def trained(checkpoint: str, settings: Mapping[str, Any]) -> Played:
+    """Sessions of a checkpoint, if they are of the shape of the others.
+
+    Raises:
+        ValueError: they are not.
+    """
+    from benchmarks.trained_sessions import trained_sessions
+
+    played, name = trained_sessions(checkpoint, settings["sessions"])
+    shape = dict(zip(("images", "regions", "dim"), played.images.shape, strict=True))
+    shape |= {"turns": len(played.vectors), "states": played.slots}
+    wrong = {name: number for name, number in shape.items() if number != settings[name]}
+    if wrong:
+        told = " ".join(f"--{name} {number}" for name, number in wrong.items())
+        raise ValueError(f"{name} has other sizes than are to be measured; measure with {told}")
+    return played
 
 
 def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, float]) -> dict[str, Any]:
@@ -83,6 +110,7 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
 
     from benchmarks.region_rankers import agreement
     from multiturn.region_scoring import RegionVectors
+    from multiturn.region_scoring.bits import AsManyBitsAsNeeded
     from multiturn.region_scoring.kernel import kernel
 
     laid_out = RegionVectors(played.images, torch.ones(played.images.shape[:2], dtype=torch.bool))
@@ -107,8 +135,12 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
     same = bool((ranks["ours"].best == ranks["pytorch"].best).all())
     products = "float32"
     if compiled is not None and (compiled.tiles or compiled.whole_numbers):
-        products = "bfloat16 in tiles" if compiled.tiles else "16-bit whole numbers"
-    return {"ways": ways, "agreement": right, "same_without_kernel": same, "products": products}
+        products = "bfloat16 in tiles" if compiled.tiles else "whole numbers"
+    bits = {}
+    if isinstance(laid_out.screen, AsManyBitsAsNeeded):
+        axes = laid_out.screen.numbers.axes
+        bits = {"16": axes.wide, "8": axes.narrow, "0": dim - axes.wide - axes.narrow}
+    return {"ways": ways, "agreement": right, "same_without_kernel": same, "products": products, "bits": bits}
 
 
 def alternate(
@@ -159,11 +191,17 @@ def table_of_regions(result: Mapping[str, Any]) -> str:
         table.append([words, *times, f"{sum(r['right'] for r in right):,} of {sum(r['of'] for r in right):,}"])
     first = next(iter(kinds.values()))["ways"]
     ours, goal = first["ours"], 100 * first["ours"]["gflops"] / first["classic"]["times_ours"]
+    kept = "; ".join(
+        f"states {name}: {' and '.join(f'{n} of {bits} bits' for bits, n in kind['bits'].items() if n)}"
+        for name, kind in kinds.items()
+        if kind.get("bits")
+    )
     note = (
         f"{settings['sessions']:,} sessions of {settings['turns']} turns and {settings['states']} state vectors among "
         f"{settings['images']:,} images of {settings['regions']} regions of {settings['dim']} numbers; medians of "
         f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours screens by "
-        f"products of {next(iter(kinds.values()))['products']}, and multiplies at "
+        f"products of {next(iter(kinds.values()))['products']}{f' (numbers of a vector: {kept})' if kept else ''}, and "
+        f"with states {next(iter(kinds))} multiplies at "
         f"{ours['gflops']:,.0f} GFLOP/s, all included: {ours['share_of_peak']['float32']:.2f} of the "
         f"{peak['float32']:,.0f} that PyTorch's float32 products reach here, and "
         f"{ours['share_of_peak']['bfloat16']:.2f} of the {peak['bfloat16']:,.0f} of its bfloat16 products; to be 100 "

@@ -13,7 +13,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -66,7 +69,44 @@ def in_threads(some: Callable[[int, int], None], items: int, products: int) -> N
     if threads <= 1:
         some(0, items)
         return
-    parts = min(items, 4 * threads)  # more than threads: other programs may slow one of them down
+    parts = min(items, 8 * threads)  # more than threads: other programs may slow one of them down
     borders = [items * part // parts for part in range(parts + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(some, borders, borders[1:]))
+    ranges, taking, failed = iter(list(pairwise(borders))), Lock(), []
+
+    def work(_: object = None) -> None:
+        try:
+            while True:
+                with taking:
+                    own = next(ranges, None)
+                if own is None:
+                    return
+                some(*own)
+        except BaseException as error:  # no exception passes through C; raised below
+            failed.append(error)
+
+    team = _pytorchs_team()
+    if team is None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+    else:
+        team(_Work(work), None, threads, 0)
+    if failed:
+        raise failed[0]
+
+
+_Work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@cache
+def _pytorchs_team() -> Callable[[object, None, int, int], None] | None:
+    """GNU OpenMP's GOMP_parallel where PyTorch uses it.
+
+    Its threads look out for work for some milliseconds after each of PyTorch's own loops, each on a core of its own.
+    Threads beside them would have to share these cores.
+    """
+    try:
+        team = ctypes.CDLL(None).GOMP_parallel
+    except (AttributeError, OSError, TypeError):
+        return None
+    team.argtypes, team.restype = [_Work, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint], None
+    return team

@@ -6,25 +6,34 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from multiturn.close_calls import Close
 from multiturn.ranks import Ranks, check_targets
-from multiturn.scoring import FinerScores, Scores
-from multiturn.vector_screen.screen import Close
+from multiturn.scoring import Scores
 
 
 class Best:
-    """The best candidates met so far, exact and in display order."""
+    """The best candidates met so far, exact and in display order.
 
-    def __init__(self, scores: Scores, width: int, top: Float[Tensor, "session block"]) -> None:
+    Args:
+        scores: of all candidates.
+        width: how many to keep.
+    """
+
+    def __init__(self, scores: Scores, width: int) -> None:
         sessions = scores.shape[0]
-        self._offset, self._slack = scores.offset, scores.slack
+        self.width, self._offset, self._slack = width, scores.offset, scores.slack
         self.scores = torch.full((sessions, width), -torch.inf, dtype=torch.float64, device=scores.device)
         self.positions = torch.full((sessions, width), -1, device=scores.device)
-        # A first guess at the width-th best score: a floor that few candidates pass. The guess holds no entries,
-        # so that entries come in the order of their positions, which settles ties.
-        enough = top.shape[1] >= width
-        worst = top.topk(width).values[:, -1].double() + self._offset - self._slack if enough else -torch.inf
-        self._guess = torch.zeros_like(self._offset) + worst
-        self._set_floor(top.dtype)
+        self._guess = torch.full_like(self._offset, -torch.inf)
+
+    def expect(self, top: Float[Tensor, "session block"]) -> None:
+        """Learn from the scores of some block what the width-th best is at least.
+
+        This is a floor that few candidates pass. The guess holds no entries, so that entries come in the order of
+        their positions, which settles ties.
+        """
+        if top.shape[1] >= self.width:
+            self._guess = top.topk(self.width).values[:, -1].double() + self._offset - self._slack
 
     def merge(
         self,
@@ -44,18 +53,16 @@ class Best:
         both = torch.cat([self.scores, new_scores], 1)
         # Stable, and the older entries have the smaller positions: ties keep the order of positions.
         values, order = both.sort(dim=1, descending=True, stable=True)
-        width = self.scores.shape[1]
-        self.scores = values[:, :width]
-        self.positions = torch.cat([self.positions, new_positions], 1).gather(1, order[:, :width])
-        self._set_floor(self.floor.dtype)
+        self.scores = values[:, : self.width]
+        self.positions = torch.cat([self.positions, new_positions], 1).gather(1, order[:, : self.width])
 
-    def _set_floor(self, dtype: torch.dtype) -> None:
-        """Blocks at or below the floor cannot enter: their exact score is at most the last entry's."""
+    def floor(self, slack: Float64[Tensor, " session"], dtype: torch.dtype) -> Float[Tensor, " session"]:
+        """What scores of a block, within `slack`, must be above to enter: others' exact score is at most the last's."""
         last = self.scores[:, -1]
-        strict = torch.maximum(last - self._slack - self._offset, self._guess - self._slack - self._offset)
+        strict = torch.maximum(last, self._guess) - slack - self._offset
         # Until entries reach the guess, a score equal to it must pass: one step below.
         below = torch.nextafter(_down(strict, dtype), torch.tensor(-torch.inf, dtype=dtype, device=last.device))
-        self.floor = torch.where(last >= self._guess, _down(strict, dtype), below)
+        return torch.where(last >= self._guess, _down(strict, dtype), below)
 
 
 class Counter:
@@ -69,9 +76,10 @@ class Counter:
         self._equal = torch.ones_like(watched)  # itself
         self._middle = self.own - scores.offset
 
-    def limits(self, dtype: torch.dtype) -> tuple[Float[Tensor, " session"], Float[Tensor, " session"]]:
-        """Between which scores of a block are too close to the watched one to call."""
-        slack = self._scores.slack
+    def limits(
+        self, slack: Float64[Tensor, " session"], dtype: torch.dtype
+    ) -> tuple[Float[Tensor, " session"], Float[Tensor, " session"]]:
+        """Between which scores, within `slack`, are too close to the watched one to call."""
         return _down(self._middle - slack, dtype), _up(self._middle + slack, dtype)
 
     def count_screened(self, above: Int[Tensor, " session"], close: Close) -> Close:
@@ -81,7 +89,7 @@ class Counter:
 
     def count(self, part: Float[Tensor, "session block"], first: int) -> Bool[Tensor, "session block"]:
         """Count the candidates from `first` that surely beat the watched one; return which are too close to call."""
-        low, high = self.limits(part.dtype)
+        low, high = self.limits(self._scores.slack, part.dtype)
         above = part > high[:, None]
         self._above += above.sum(1, dtype=torch.int32)
         unsure = (part >= low[:, None]).logical_xor_(above)
@@ -90,22 +98,12 @@ class Counter:
         unsure[inside.nonzero()[:, 0], column[inside]] = False
         return unsure
 
-    def narrow(
-        self,
-        finer: FinerScores,
-        session: Int[Tensor, " pair"],
-        column: Int[Tensor, " pair"],
-        part: Float[Tensor, "session block"],
-        first: int,
-        wanted: Bool[Tensor, "session block"],
-        unsure: Bool[Tensor, "session block"],
-    ) -> Bool[Tensor, " pair"]:
-        """Count the close ones that a bound of their own decides, and leave all others, and those wanted elsewhere."""
-        reach = finer.slack_of(session, column + first)
-        above = part[session, column].double() - self._middle[session]
-        sure = (above.abs() > reach) & unsure[session, column] & ~wanted[session, column]
-        self._above.index_add_(0, session, (sure & (above > 0)).to(self._above.dtype))
-        return ~sure
+    def exact(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        """Exact scores of pairs; that of a watched candidate is known."""
+        scores, others = self.own[session], candidate != self._watched[session]
+        if bool(others.any()):
+            scores[others] = self._scores.exact(session[others], candidate[others])
+        return scores
 
     def settle(
         self, session: Int[Tensor, " pair"], exact: Float64[Tensor, " pair"], unsure: Bool[Tensor, " pair"]

@@ -8,11 +8,12 @@ import math
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 
+from multiturn.close_calls import Close, Limits
 from multiturn.ranks import check_finite
-from multiturn.vector_screen.screen import Close, Limits, pair_scores, screen
+from multiturn.vector_screen.screen import pair_scores, screen
 
 Similarity = Literal["l2", "dot", "cosine"]
 
@@ -56,15 +57,6 @@ class Scores(Protocol):
 
 
 @runtime_checkable
-class FinerScores(Scores, Protocol):
-    """Scores that bound the error of single pairs closer than that of whole sessions."""
-
-    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
-        """A proven bound on |block + offset - exact| of single pairs, `slack` at most."""
-        ...
-
-
-@runtime_checkable
 class ScreenedScores(Scores, Protocol):
     """Scores that may find close calls without writing blocks down."""
 
@@ -73,8 +65,24 @@ class ScreenedScores(Scores, Protocol):
         """Whether they do; if not, blocks are computed."""
         ...
 
+    @property
+    def screen_slack(self) -> Float64[Tensor, " session"]:
+        """By how much the limits of `close` are to be widened: 0 where it reckons with the error of each score."""
+        ...
+
+    @property
+    def needs_floor(self) -> bool:
+        """Whether `close` wants to be told by a block what the best may be; if not, it finds out by itself."""
+        ...
+
     def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
-        """See `multiturn.vector_screen.screen.VectorScreen.close`; None where a block is to be computed."""
+        """How many of the candidates [first, last) surely beat a session's watched one, and the close calls.
+
+        Args:
+            first: a multiple of 32.
+        Returns:
+            None where there are so many close calls that a block is faster.
+        """
         ...
 
 
@@ -172,6 +180,13 @@ class VectorScores:
         """See `ScreenedScores.screened`."""
         return self._screen is not None
 
+    @property
+    def screen_slack(self) -> Float64[Tensor, " session"]:
+        """See `ScreenedScores.screen_slack`."""
+        return self.slack
+
+    needs_floor = True
+
     def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
         """See `ScreenedScores.close`."""
         return None if self._screen is None else self._screen.close(first, last, limits)
@@ -227,6 +242,13 @@ def relative_error(terms: int, device: torch.device) -> float:
 def summing_error(terms: int) -> float:
     """Bound on |fl(x.y) - x.y| / (|x| |y|) of float32 numbers that are products' inputs as they are, in any order."""
     return terms * 2.0**-24 / (1 - terms * 2.0**-24)
+
+
+def next_up(values: Float64[Tensor, "*any"]) -> Float32[Tensor, "*any"]:
+    """In float32, rounded towards infinity."""
+    rounded = values.float()
+    higher = torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
+    return torch.where(rounded.double() < values, higher, rounded)
 
 
 def norms_of_rows(vectors: Float[Tensor, "row *region dim"]) -> Float64[Tensor, "row *region"]:

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from multiturn.close_calls import Close, Limits
 from multiturn.passes import Best, Counter
 from multiturn.ranks import Ranks
-from multiturn.scoring import FinerScores, Scores, ScreenedScores
-from multiturn.vector_screen.screen import Close, Limits
+from multiturn.scoring import Scores, ScreenedScores
 from multiturn.vector_screen.whole import GROUP
 
 Drop = Literal["display", "rank"]
@@ -61,19 +61,20 @@ def search(
         raise ValueError(f"a page holds at least one candidate, not {page}")
     block = block or (1 << 13 if scores.device.type == "cpu" else 1 << 17)
     spare = 0 if hidden is None else hidden.shape[1]
-    top = scores.block(0, min(block, candidates))
-    best = Best(scores, min(page + spare, candidates), top)
+    best = Best(scores, min(page + spare, candidates))
     counter = None if watched is None else Counter(scores, watched)
+    screened = isinstance(scores, ScreenedScores) and scores.screened
+    begun = screened and isinstance(scores, ScreenedScores) and not scores.needs_floor
     # Where no block is written down, caches do not limit it.
-    wide = _SCREENED_BLOCKS * block if isinstance(scores, ScreenedScores) and scores.screened else block
-    for first in (0, *range(block, candidates, wide)):
-        last = min(first + wide, candidates) if first else top.shape[1]
-        close = _screened(scores, counter, best, first, last) if first else None
+    wide = _SCREENED_BLOCKS * block if screened else block
+    for first in range(0, candidates, wide) if begun else (0, *range(block, candidates, wide)):
+        last = min(first + (wide if first or begun else block), candidates)
+        close = _screened(scores, counter, best, first, last) if first or begun else None
         if close is None:
-            close = _in_block(scores, counter, best, first, scores.block(first, last) if first else top)
+            close = _in_block(scores, counter, best, first, scores.block(first, last))
         if len(close.session) == 0:
             continue
-        exact = scores.exact(close.session, close.candidate)
+        exact = (counter or scores).exact(close.session, close.candidate)
         if counter is not None:
             counter.settle(close.session, exact, close.watched)
         best.merge(close.session[close.best], close.candidate[close.best], exact[close.best])
@@ -86,10 +87,12 @@ def _screened(scores: Scores, counter: Counter | None, best: Best, first: int, l
     """Count what surely beats the watched candidates, and find what is too close to call, without a block."""
     if not isinstance(scores, ScreenedScores) or not scores.screened or first % GROUP:
         return None
-    low = high = torch.full_like(best.floor, torch.inf)
+    slack, dtype = scores.screen_slack, torch.float32
+    floor = best.floor(slack, dtype)
+    low = high = torch.full_like(floor, torch.inf)
     if counter is not None:
-        low, high = counter.limits(best.floor.dtype)
-    screened = scores.close(first, last, Limits(low, high, best.floor))
+        low, high = counter.limits(slack, dtype)
+    screened = scores.close(first, last, Limits(low, high, floor, best.width))
     if screened is None or counter is None:
         return None if screened is None else screened[1]
     return counter.count_screened(*screened)
@@ -101,12 +104,11 @@ def _in_block(
     """The same, from a block of scores."""
     if not bool(torch.isfinite(part.sum())) and not bool(torch.isfinite(part).all()):
         raise ValueError(f"a score among candidates {first}..{first + part.shape[1] - 1} is not finite")
-    wanted = part > best.floor[:, None]
+    if first == 0:
+        best.expect(part)
+    wanted = part > best.floor(scores.slack, part.dtype)[:, None]
     unsure = None if counter is None else counter.count(part, first)
     session, column = (wanted if unsure is None else wanted | unsure).nonzero(as_tuple=True)
-    if counter is not None and unsure is not None and isinstance(scores, FinerScores):
-        left = counter.narrow(scores, session, column, part, first, wanted, unsure)
-        session, column = session[left], column[left]
     best_ones = wanted[session, column]
     return Close(session, column + first, ~best_ones if unsure is None else unsure[session, column], best_ones)
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from multiturn.region_scoring.screened import Pulls, Screened
+from multiturn.region_scoring.screened import Bound, Reach, Screened
 from multiturn.region_scoring.vectors import RegionFormula, RegionVectors, usable
 from multiturn.scoring import norms_of_rows, relative_error
 
@@ -48,6 +48,7 @@ class Column:
             )
         self.units: Float64[Tensor, "session dim"] = vectors.double() / lengths[:, None]
         self._made: _Made | None = None
+        self._asked: tuple[Tensor, Tensor] | None = None
 
     @property
     def table(self) -> Float[Tensor, "session candidate"]:
@@ -68,13 +69,9 @@ class Column:
         return self._make().slack
 
     @property
-    def differs(self) -> bool:
-        """Whether more is known of single similarities than `slack`."""
-        return self._make().pulls is not None
-
-    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
-        """Bound on the error of single similarities, `slack` at most."""
-        return self._make().slack_of(session, candidate)
+    def bound(self) -> Bound | None:
+        """What is known of single similarities beside `slack`, if anything."""
+        return self._make().bound
 
     @property
     def steepness(self) -> float:
@@ -88,6 +85,18 @@ class Column:
     def root_mean_square(self) -> float:
         """The largest sqrt(m) of all images, exact or computed; see `slack` and, for what it is before, `steepness`."""
         return self._made.root_mean_square if self._made else _LARGEST
+
+    def similarities(self, candidate: Int[Tensor, " session"]) -> Float64[Tensor, " session"]:
+        """Similarities to one candidate a session, by the compiled kernel in float64; those asked for last are kept."""
+        if self._asked is None or not torch.equal(self._asked[0], candidate):
+            regions, formula, sessions = self.regions, self.formula, torch.arange(len(candidate))
+            assert regions.kernel is not None
+            found = regions.kernel.score_pairs(
+                *(regions.vectors, regions.norms, regions.counts, [self.units], torch.zeros_like(sessions)[:, None]),
+                *(sessions, candidate, formula.sharpness, formula.per_region),
+            )
+            self._asked = candidate.clone(), found
+        return self._asked[1]
 
     def _make(self) -> "_Made":
         if self._made is None:
@@ -116,7 +125,7 @@ class Column:
             steep * 4 * _ROUNDING,
             (2 * weight + 4 * _ROUNDING) * squares.sqrt() + 2.0**-120,
             int(regions.counts.min()) if self.formula.per_region else 1,
-            screened.pulls,
+            screened.reach,
             float(steep.max()),
             float(squares.max()) ** 0.5,
         )
@@ -145,7 +154,7 @@ class _Made:
         rounded: by the rounding of the vectors to length 1.
         weighted: by the error of the weights.
         divisor: of a similarity; the least there is.
-        pulls: what is known beside `moved`.
+        reach: what is known beside `moved`.
         steepness, root_mean_square: see `Column`.
     """
 
@@ -154,25 +163,25 @@ class _Made:
     rounded: Float64[Tensor, " session"]
     weighted: Float64[Tensor, " session"]
     divisor: int
-    pulls: Pulls | None
+    reach: Reach | None
     steepness: float
     root_mean_square: float
 
     @cached_property
     def slack(self) -> Float64[Tensor, " session"]:
         """See `Column.slack`."""
-        if self.pulls is None:
-            return 1.01 * (self.moved + self.weighted) / self.divisor
-        return (
-            1.01 * (torch.minimum(self.moved, self.pulls.of_sessions() + self.rounded) + self.weighted) / self.divisor
-        )
+        moved = self.moved
+        if self.reach is not None:
+            moved = torch.minimum(moved, self.reach.most + self.rounded)
+        return 1.01 * (moved + self.weighted) / self.divisor
 
-    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
-        """See `Column.slack_of`."""
-        if self.pulls is None:
-            return self.slack[session]
-        moved = self.pulls.of_pairs(session, candidate) + self.rounded[session]
-        return 1.01 * (torch.minimum(self.moved[session], moved) + self.weighted[session]) / self.divisor
+    @property
+    def bound(self) -> Bound | None:
+        """See `Column.bound`."""
+        if self.reach is None:
+            return None
+        most, more = self.moved + self.weighted, self.rounded + self.weighted
+        return Bound(self.reach.table, most, more, 1.01 / self.divisor)
 
 
 def attended(

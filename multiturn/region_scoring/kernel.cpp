@@ -57,7 +57,7 @@ template <int SLOTS>
 void products_of(const float* vectors, const double* const* units, int64_t dim, int64_t regions, int64_t stride,
                  const float* coming, double* products) {
     for (int64_t k = 0; k < regions; k += 2) {
-        for (int64_t d = 0; d < 2 * dim; d += 16) __builtin_prefetch(coming + k * dim + d);
+        for (int64_t d = 0; d < 2 * dim; d += 16) __builtin_prefetch(coming + k * dim + d, 0, 1);  // into the second cache
         const int64_t next = k + 1 < regions ? 1 : 0;
         const float *v = vectors + k * dim, *w = v + next * dim;
         Doubles one[SLOTS] = {}, two[SLOTS] = {};

@@ -15,21 +15,26 @@ from torch import Tensor
 from multiturn.compiled import at, compiled, in_threads
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+_IN_FIXED_ORDER = sorted((Path(__file__).parent / "fixed_order").glob("*.cpp"))
 
 
 class Kernel:
     """The compiled functions.
 
+    Args:
+        library: whose functions the layouts of regions call, too; see tiles.py and whole_numbers.py.
+        in_fixed_order: with the function that adds up as PyTorch does.
     Attributes:
-        library: whose functions the layouts of regions call; see tiles.py and whole_numbers.py.
         tiles: whether the processor multiplies bfloat16 matrices in registers (Intel AMX).
         whole_numbers: whether it multiplies 16-bit whole numbers in pairs (AVX-512 VNNI).
     """
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self.library = library
+    def __init__(self, library: ctypes.CDLL, in_fixed_order: ctypes.CDLL) -> None:
+        self.library, self._in_fixed_order = library, in_fixed_order
         for name in ("has_tiles", "has_whole_numbers"):
             getattr(library, name).restype = ctypes.c_int64
+        if hasattr(library, "find_close"):
+            library.find_close.restype = ctypes.c_int64
         self.tiles, self.whole_numbers = library.has_tiles() == 1, library.has_whole_numbers() == 1
 
     def score_pairs(
@@ -43,8 +48,11 @@ class Kernel:
         candidate: Int[Tensor, " pair"],
         sharpness: float,
         per_region: bool,
+        in_fixed_order: bool = False,
     ) -> Float64[Tensor, " pair"]:
         """Sums over filled slots of the similarities of pairs, in float64; see `multiturn.region_scoring.pairs`."""
+        library = self._in_fixed_order if in_fixed_order else self.library
+        score = library.score_pairs_in_fixed_order if in_fixed_order else library.score_pairs
         candidate, order = candidate.sort()  # images that several pairs ask for are then read once
         session, out = session[order], torch.empty(len(session), dtype=torch.float64)
         slots, (widest, dim) = places.shape[1], vectors.shape[1:]
@@ -52,8 +60,8 @@ class Kernel:
         tables = [*(at(one) for one in (vectors, norms, counts)), pointers, at(places)]
 
         def some(first: int, last: int) -> None:
-            scratch = torch.empty(5 * widest, dtype=torch.float64)
-            self.library.score_pairs(
+            scratch = torch.empty(dim + slots + 5 * widest + 8, dtype=torch.float64)
+            score(
                 *tables,
                 at(session[first:last]),
                 at(candidate[first:last]),
@@ -72,4 +80,5 @@ class Kernel:
 def kernel() -> Kernel | None:
     """The kernels for this machine, or None where they cannot be had."""
     library = compiled("region_scoring", _SOURCES)
-    return None if library is None else Kernel(library)
+    in_fixed_order = compiled("region_pairs", _IN_FIXED_ORDER, ["-ffp-contract=off"])
+    return None if library is None or in_fixed_order is None else Kernel(library, in_fixed_order)

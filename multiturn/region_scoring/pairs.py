@@ -50,7 +50,12 @@ class Pairs:
         """Scores of pairs."""
         widest, dim = self.regions.vectors.shape[1:]
         at_once = max(1, _CELLS_AT_ONCE // (widest * dim))
-        quick = self._compiled(session, candidate) if self.regions.kernel else self._quick(session, candidate, at_once)
+        if self.regions.kernel is None:
+            quick = self._quick(session, candidate, at_once)
+        elif torch.equal(session, torch.arange(len(self.places))):
+            quick = self._one_each(candidate)
+        else:
+            quick = self._compiled(session, candidate)
         multiple = quick / self.grid
         unsure = (multiple - torch.floor(multiple) - 0.5).abs() * self.grid <= self.reach
         rounded = torch.round(multiple) * self.grid
@@ -72,7 +77,16 @@ class Pairs:
             sums.append(means.sum(1) / regions.counts[c] if self.formula.per_region else means.sum(1))
         return torch.cat(sums) / self.divisor[session]
 
-    def _compiled(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+    def _one_each(self, candidate: Int[Tensor, " session"]) -> Float64[Tensor, " session"]:
+        """Of one candidate a session; columns know their part of it when they are asked again, turn after turn."""
+        total = torch.zeros(len(candidate), dtype=torch.float64)
+        for number, column in enumerate(self.columns):
+            total += (self.places == number).sum(1) * column.similarities(candidate)
+        return total / self.divisor
+
+    def _compiled(
+        self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"], in_fixed_order: bool = False
+    ) -> Float64[Tensor, " pair"]:
         assert self.regions.kernel is not None
         regions, formula = self.regions, self.formula
         sums = self.regions.kernel.score_pairs(
@@ -85,6 +99,7 @@ class Pairs:
             candidate,
             formula.sharpness,
             formula.per_region,
+            in_fixed_order,
         )
         return sums / self.divisor[session]
 
@@ -98,6 +113,8 @@ class Pairs:
         return units
 
     def _careful(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
+        if self.regions.kernel is not None:
+            return self._compiled(session, candidate, in_fixed_order=True)
         regions, slots = self.regions, self.places.shape[1]
         norms, mask, counts = (one[candidate, None] for one in (regions.norms, regions.mask, regions.counts))
         products = self._units(session)[:, :, None] * regions.vectors[candidate, None].double()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float32, Float64, Int, Int16
+from jaxtyping import Bool, Float32, Float64, Int16
 from torch import Tensor
 
 HALF = 16  # candidates of one register
@@ -12,37 +12,26 @@ GROUP = 2 * HALF  # candidates at once
 
 
 @dataclass(frozen=True)
-class Pulls:
-    """What errors of the cosines do to a similarity f of some cosines s_k, where more is known of them than their size.
+class Reach:
+    """How far similarities may be wrong, where more is known of single ones than of a session's.
 
     Attributes:
-        table: sum of (df/ds_k)^2 of each cell.
+        table: of each.
         most: of a session.
-        floor: to add to any of them.
-        extra: to add to their roots.
-        times: errors of the cosines, as a vector's length at most.
-        beside: what else moves a similarity.
     """
 
     table: Float32[Tensor, "session candidate"]
-    most: Float32[Tensor, " session"]
-    floor: float
-    extra: Float64[Tensor, " session"]
-    times: Float64[Tensor, " session"]
-    beside: float
+    most: Float64[Tensor, " session"]
 
-    def of_sessions(self) -> Float64[Tensor, " session"]:
-        """Bound on what moves any similarity of a session."""
-        return self._moved(self.most, self.extra, self.times)
 
-    def of_pairs(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
-        """Bound on what moves single ones."""
-        return self._moved(self.table[session, candidate], self.extra[session], self.times[session])
+@dataclass(frozen=True)
+class Bound:
+    """A bound on the error of single similarities: `times` the lesser of `most` and the sum of `reach` and `more`."""
 
-    def _moved(
-        self, squares: Float32[Tensor, " pair"], extra: Float64[Tensor, " pair"], times: Float64[Tensor, " pair"]
-    ) -> Float64[Tensor, " pair"]:
-        return (1.001 * (squares.double().clamp(min=0) + self.floor).sqrt() + extra) * times + self.beside
+    reach: Float32[Tensor, "session candidate"]
+    most: Float64[Tensor, " session"]
+    more: Float64[Tensor, " session"]
+    times: float
 
 
 @dataclass(frozen=True)
@@ -54,14 +43,14 @@ class Screened:
         squares: the largest mean square of the cosines of each session, weighted as they are.
         within: bound on the error of the cosines, of those of the state vectors with the regions at length 1 in
             float32.
-        pulls: what is known of the error's effect beside `within`.
+        reach: what is known of the error's effect beside `within`.
         weights: what the weights' relative error is more than that of exp in float32.
     """
 
     table: Float32[Tensor, "session candidate"]
     squares: Float32[Tensor, " session"]
     within: Float64[Tensor, " session"]
-    pulls: Pulls | None = None
+    reach: Reach | None = None
     weights: float = 0.0
 
 

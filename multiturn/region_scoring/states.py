@@ -7,13 +7,16 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from multiturn.close_calls import Close, Limits
+from multiturn.region_scoring.closeness import find_close
 from multiturn.region_scoring.columns import Column
 from multiturn.region_scoring.pairs import Pairs
+from multiturn.region_scoring.screened import Bound
 from multiturn.region_scoring.vectors import RegionFormula, RegionVectors
 
 
 class StateScores:
-    """Scores of sessions of several state vectors; implements `FinerScores`.
+    """Scores of sessions of several state vectors; implements `ScreenedScores`.
 
     Make the first with `start`; each `after` gives a new object and leaves the old as it was. Similarities of a
     state vector are computed once, when they are first asked for, and carried along while a session holds it.
@@ -99,16 +102,33 @@ class StateScores:
     def _beside(self) -> float:
         """Shares and sums in float32, and the rounding of the exact scores to their grid."""
         most = max(column.root_mean_square for column in self.columns)
-        return (len(self.columns) + 4) * 2.0**-24 * most + self._pairs.grid
+        return (len(self.columns) + 6) * 2.0**-24 * most + self._pairs.grid
 
-    def slack_of(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
-        """See `multiturn.scoring.FinerScores.slack_of`."""
-        if not any(column.differs for column in self.columns):
-            return self.slack[session]
-        total = torch.zeros(len(session), dtype=torch.float64, device=self.device)
-        for column, share in zip(self.columns, self._shares, strict=True):
-            total += share[session, 0] * column.slack_of(session, candidate)
-        return 1.01 * total + self._beside
+    needs_floor = False
+
+    @property
+    def screened(self) -> bool:
+        """See `multiturn.scoring.ScreenedScores.screened`: where more is known of single similarities than of all."""
+        return self.regions.kernel is not None and self.regions.kernel.whole_numbers and bool(self._bounds)
+
+    @property
+    def screen_slack(self) -> Float64[Tensor, " session"]:
+        """See `multiturn.scoring.ScreenedScores.screen_slack`."""
+        return torch.zeros_like(self.offset)
+
+    def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
+        """See `multiturn.scoring.ScreenedScores.close`."""
+        assert self.regions.kernel is not None
+        shares = torch.stack([share[:, 0] for share in self._shares])
+        tables = [column.table for column in self.columns]
+        return find_close(self.regions.kernel.library, tables, self._bounds, shares, self._beside, first, last, limits)
+
+    @cached_property
+    def _bounds(self) -> list[Bound]:
+        """On single similarities of each column; none where some column has none."""
+        bounds = [column.bound for column in self.columns]
+        known = [bound for bound in bounds if bound is not None]
+        return known if len(known) == len(bounds) else []
 
     def block(self, first: int, last: int) -> Float[Tensor, "session block"]:
         """See `multiturn.scoring.Scores.block`."""

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from multiturn.region_scoring.bits import AsManyBitsAsNeeded
 from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.screened import Screen
 from multiturn.region_scoring.tiles import Tiles
-from multiturn.region_scoring.whole_numbers import WholeNumbers
 from multiturn.scoring import norms_of_rows
 
 _ON_CPU = 32  # images at once: 36 regions of 256 numbers are 1.2 MB, which stays in a core's cache
@@ -119,7 +119,7 @@ class RegionVectors:
     @cached_property
     def _on_cpu(self) -> Screen:
         assert self.kernel is not None
-        kind = Tiles if self.kernel.tiles else WholeNumbers
+        kind = Tiles if self.kernel.tiles else AsManyBitsAsNeeded
         return kind(self.vectors, self.norms, self.mask, self.kernel.library)
 
     @cached_property

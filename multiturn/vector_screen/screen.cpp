@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "../fixed_order.h"
 #include "../whole_numbers.h"
 
-// Scores of pairs in float64, added up in the order of multiturn.scoring.sum_in_fixed_order, to the same bits.
+// Scores of pairs in float64, to the bits of multiturn.scoring.VectorScores.exact.
 //   kind  0: -|q - g|^2, 1: q.g
 extern "C" void score_vector_pairs(const float* queries, const float* vectors, const int64_t* session,
                                    const int64_t* candidate, int64_t pairs, int64_t dim, int64_t kind, double* out) {
@@ -21,12 +22,8 @@ extern "C" void score_vector_pairs(const float* queries, const float* vectors, c
             }
         else
             for (int64_t i = 0; i < dim; ++i) terms[i] = (double)q[i] * (double)g[i];
-        for (int64_t left = dim; left > 1;) {
-            if (left % 2) terms[left++] = 0;
-            left /= 2;
-            for (int64_t i = 0; i < left; ++i) terms[i] += terms[left + i];
-        }
-        out[pair] = kind == 0 ? -terms[0] : terms[0];
+        const double sum = sum_in_fixed_order(terms.data(), dim);
+        out[pair] = kind == 0 ? -sum : sum;
     }
 }
 

@@ -5,54 +5,22 @@ candidate, may it be among the best) while it is in a register, and returns the 
 """
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from multiturn.close_calls import Close, Limits, close_calls
 from multiturn.compiled import at, compiled, in_threads
 from multiturn.vector_screen.whole import GROUP, PART, SESSIONS, WholeVectors, rounded
 
 _WORTH_IT = 1 << 22  # numbers in a gallery
 _ROUNDING = 2.0**-24  # of float32
-_ROOM = 256  # close calls of a session in a block, on average: beyond that, scores are better computed in float32
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a session's scores are compared with, less the scores' offset; all rounded to the safe side.
-
-    Attributes:
-        low: a score below is surely beaten by the watched candidate's.
-        high: a score above surely beats it.
-        floor: of those that may be among the best.
-    """
-
-    low: Float32[Tensor, " session"]
-    high: Float32[Tensor, " session"]
-    floor: Float32[Tensor, " session"]
-
-
-@dataclass(frozen=True)
-class Close:
-    """Pairs of a session and a candidate whose scores are too close to call, by session, then by candidate.
-
-    Attributes:
-        session: of each pair.
-        candidate: its position.
-        watched: whether it is too close to the watched one.
-        best: whether it may be among the best.
-    """
-
-    session: Int[Tensor, " pair"]
-    candidate: Int[Tensor, " pair"]
-    watched: Bool[Tensor, " pair"]
-    best: Bool[Tensor, " pair"]
 
 
 class VectorScreen:
@@ -115,34 +83,20 @@ class VectorScreen:
         assert first % GROUP == 0
         sessions, gallery = self.shape[0], self._gallery
         levels = [one.contiguous() for one in (limits.low, limits.high, limits.floor)]
-        parts: list[tuple[Tensor, ...]] = []
-        overfull: list[bool] = []
         groups, start = -(-last // GROUP) - first // GROUP, first // GROUP
 
-        def some(one: int, other: int) -> None:
-            room = max(1024, sessions * _ROOM * (other - one) // groups)
-            above = torch.zeros(sessions, dtype=torch.int64)
-            session, candidate = torch.empty(2, room, dtype=torch.int64)
-            kinds = torch.empty(room, dtype=torch.uint8)
-            found = library.screen_vectors(
+        def some(one: int, other: int, tables: Sequence[ctypes.c_void_p], room: int) -> int:
+            return library.screen_vectors(
                 *(at(part) for part in (self._units, self._by_session, gallery.vectors)),
                 *(at(part) for part in (self._by_candidate, self._beside)),
                 *(ctypes.c_int64(number) for number in (sessions, min(last, gallery.candidates), gallery.steps)),
                 *(at(level) for level in levels),
                 *(ctypes.c_int64(number) for number in (start + one, start + other, room)),
-                *(at(part) for part in (above, session, candidate, kinds)),
+                *tables,
             )
-            parts.append((above, session[:found], candidate[:found], kinds[:found]))
-            overfull.append(found > room)
 
-        in_threads(some, groups, sessions * groups * GROUP * gallery.steps * 2)
-        if any(overfull):
-            return None
-        session, candidate, kinds = (torch.cat([part[number] for part in parts]) for number in (1, 2, 3))
-        order = (session * gallery.candidates + candidate).argsort()
-        above = torch.stack([part[0] for part in parts]).sum(0)
-        kinds = kinds[order]
-        return above, Close(session[order], candidate[order], (kinds & 1) != 0, (kinds & 2) != 0)
+        products = sessions * groups * GROUP * gallery.steps * 2
+        return close_calls(some, sessions, gallery.candidates, groups, products)
 
 
 _layouts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from benchmarks import regions, scaling
-from benchmarks.region_rankers import agreement, by_classic_ranker, by_state_scores, random_sessions, without_kernel
+from benchmarks.region_rankers import (
+    Played,
+    agreement,
+    by_classic_ranker,
+    by_state_scores,
+    random_sessions,
+    without_kernel,
+)
 from multiturn.ranks import Ranks
 from multiturn.region_scoring import RegionVectors
 
@@ -21,6 +28,16 @@ def test_the_classic_ranker_and_ours_give_the_same_ranks():
     assert torch.equal(ours.best, classic)
     assert torch.equal(ours.worst, classic)
     assert torch.equal(plain.best, classic)
+
+
+def test_slots_that_a_policy_chose_are_followed():
+    played = random_sessions(**SMALL, sessions=5, slots=3)
+    slots = torch.randint(3, (4, 5), generator=torch.Generator().manual_seed(1))
+    chosen = Played(played.images, played.vectors, played.targets, 3, slots)
+    laid_out = RegionVectors(played.images, torch.ones(60, 5, dtype=torch.bool))
+    classic = torch.stack([by_classic_ranker(chosen, session) for session in range(5)])
+    assert torch.equal(by_state_scores(chosen, laid_out, page=2, batch_size=3).best, classic)
+    assert not torch.equal(by_state_scores(played, laid_out, page=2, batch_size=3).best, classic)
 
 
 def test_ranks_that_do_not_hold_are_counted():
