@@ -9,7 +9,7 @@ from torch import Tensor
 
 from multiturn.draws import uniform
 from multiturn.gallery import Gallery
-from multiturn.ranked_lists import average_precision, in_ranked_order, precision_at, recall_of_relevant_at
+from multiturn.ranked_lists import average_precision, in_ranked_order, lift_at, precision_at, recall_of_relevant_at
 from multiturn.replies import WantedReply
 from multiturn.session import Retriever, Turn
 
@@ -80,7 +80,7 @@ def fitting(
 def list_measures(
     retriever: Retriever, gallery: Gallery, queries: AttributeQueries, turn: Turn, target: Int[Tensor, " session"]
 ) -> Mapping[str, Tensor]:
-    """P@10, R@10 of the relevant, average precision and prevalence of each session's list.
+    """P@10, its lift, R@10 of the relevant, average precision and prevalence of each session's list.
 
     Relevant are the candidates that agree with all that was told; before any reply, with all that turn 1 will tell.
     The target, of which the query was made, is neither ranked nor relevant. A session without another relevant
@@ -94,6 +94,7 @@ def list_measures(
     ranked = in_ranked_order(scores, relevant, target[:, None])
     return {
         f"P@{K}": precision_at(K, ranked),
+        f"lift@{K}": lift_at(K, ranked),
         f"list_recall@{K}": recall_of_relevant_at(K, ranked),
         "average_precision": average_precision(ranked),
         "prevalence": ranked.double().mean(1),

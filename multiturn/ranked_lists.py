@@ -37,6 +37,20 @@ def precision_at(k: int, ranked: Bool[Tensor, "session ranked"]) -> Float64[Tens
     return ranked[:, :k].sum(1).double() / k
 
 
+def lift_at(k: int, ranked: Bool[Tensor, "session ranked"]) -> Float64[Tensor, " session"]:
+    """How many times as often the first `k` are relevant as by chance; 0 where nothing is relevant.
+
+    Precision divided by the list's own prevalence. Its mean over sessions is another number than the mean precision
+    divided by the mean prevalence: in that ratio, what is common counts most, of which no list can hold much more than
+    chance does; in this mean, what is rare does.
+
+    Example:
+        >>> lift_at(1, torch.tensor([[True, False, False, False], [True, True, True, False]])).tolist()
+        [4.0, 1.3333...]
+    """
+    return precision_at(k, ranked) * ranked.shape[1] / ranked.sum(1).clamp(min=1)
+
+
 def recall_of_relevant_at(k: int, ranked: Bool[Tensor, "session ranked"]) -> Float64[Tensor, " session"]:
     """Share of the relevant ones that is among the first `k`; 0 where nothing is relevant."""
     return ranked[:, :k].sum(1).double() / ranked.sum(1).clamp(min=1)

@@ -82,6 +82,7 @@ def test_true_attributes_find_all_that_is_relevant_first_and_never_count_the_que
     assert measures["average_precision"].tolist() == pytest.approx([1.0] * 3)
     assert measures["prevalence"].tolist() == pytest.approx((others / (FACES - 1)).tolist())
     assert measures["P@10"].tolist() == pytest.approx((others.clamp(max=10) / 10).tolist())
+    assert measures["lift@10"].tolist() == pytest.approx((measures["P@10"] / measures["prevalence"]).tolist())
 
 
 def test_a_query_is_read_whatever_its_capitals_and_underscores():

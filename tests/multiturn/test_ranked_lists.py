@@ -9,6 +9,7 @@ from multiturn.ranked_lists import (
     average_precision,
     hit_at,
     in_ranked_order,
+    lift_at,
     precision_at,
     r_precision,
     recall_of_relevant_at,
@@ -40,6 +41,15 @@ def test_the_metrics_of_one_list_agree_with_counting(ranked, k):
     assert hit_at(k, ranked).item() == float(any(first))
     assert recall_of_relevant_at(k, ranked).item() == (sum(first) / relevant if relevant else 0)
     assert r_precision(ranked).item() == (sum(row[:relevant]) / relevant if relevant else 0)
+    chance = relevant / len(row)
+    assert lift_at(k, ranked).item() == pytest.approx(sum(first) / k / chance if relevant else 0)
+
+
+def test_the_mean_lift_is_not_the_ratio_of_the_means():
+    rare, common = [True] + [False] * 9, [True] * 10
+    ranked = torch.tensor([rare, common])
+    ratio = precision_at(1, ranked).mean() / ranked.double().mean()
+    assert lift_at(1, ranked).tolist() == [10, 1] and ratio.item() == pytest.approx(1 / 0.55)
 
 
 def test_a_perfect_list_has_1_everywhere_and_an_empty_one_0():
