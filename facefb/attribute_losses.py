@@ -62,6 +62,45 @@ def softmax_loss(
     return (costs.sum(1) / (~negative).sum(1).clamp(min=1)).mean()
 
 
+def distilled_loss(
+    cosines: Float[Tensor, "query face"],
+    wanted: Int8[Tensor, "query attribute"],
+    logits: Float[Tensor, "face attribute"],
+    temperature: float,
+) -> Float[Tensor, ""]:
+    """Cross-entropy between a classifier's order of the faces for a query and that by cosine.
+
+    The classifier takes attributes as independent, which they are not, but it is sure of a face only where its pixels
+    say so, while a label is 0 or 1. It is least where cosine / temperature is the log-odds that a face fits, as in
+    `softmax_loss`.
+
+    Args:
+        cosines: of queries and faces.
+        wanted: what each query wants: -1, 0 or +1.
+        logits: of a classifier of the faces; no gradient passes.
+        temperature: what cosines are divided by first.
+    Source:
+        Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007 (ListNet): the
+        cross-entropy of the chances to be first. There the target comes of human scores; here of a classifier, as in
+        Hinton et al., "Distilling the Knowledge in a Neural Network", 2015 (arXiv 1503.02531).
+    Example:
+        >>> wanted, logits = torch.tensor([[1]], dtype=torch.int8), torch.tensor([[0.0], [0.0]])
+        >>> distilled_loss(torch.zeros(1, 2), wanted, logits, 0.05)   # two faces, either of which may be first
+        tensor(0.6931)
+    """
+    fits = fitting_likelihood(wanted, logits.detach())
+    odds = fits - torch.log1p(-fits.exp().clamp(max=1 - 1e-6))
+    return nn.functional.cross_entropy(cosines / temperature, odds.softmax(1))
+
+
+def fitting_likelihood(
+    wanted: Int8[Tensor, "query attribute"], logits: Float[Tensor, "face attribute"]
+) -> Float[Tensor, "query face"]:
+    """Log-probability that a face fits a query, of independent attributes with these logits."""
+    has, lacks = nn.functional.logsigmoid(logits), nn.functional.logsigmoid(-logits)
+    return (wanted > 0).float() @ has.T + (wanted < 0).float() @ lacks.T
+
+
 def contradicts(
     wanted: Int8[Tensor, "query attribute"], attributes: Int8[Tensor, "face attribute"]
 ) -> Bool[Tensor, "face query"]:

@@ -17,7 +17,7 @@ from facefb.features import FaceFeatures, attributes_of, prepared_features
 from facefb.matching import AttributeMatching
 from multiturn.draws import uniform
 from multiturn.gallery import Gallery
-from multiturn.processes import own_device
+from multiturn.processes import launched, own_device
 from multiturn.replies import WantedReply
 from multiturn.session import Retriever, Turn, User
 from multiturn.targets import Targets
@@ -65,7 +65,11 @@ class AttributeSearch:
         assert isinstance(retriever, AttributeSpace)
         gallery = self.features.gallery("train")
         attributes = attributes_of(self.features.faces.train, gallery)
-        return SpaceLoss(retriever, gallery, attributes, self.settings.space, 2 * self.settings.seed)
+        space, seed = self.settings.space, self.settings.seed
+        # The other processes read what the first one has encoded.
+        with launched().main_process_first():
+            views = self.features.views(space.views, self.settings.features.view, ~seed)
+        return SpaceLoss(retriever, gallery, attributes, space, 2 * seed, views, self.features.teacher())
 
     def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""

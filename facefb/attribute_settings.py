@@ -28,6 +28,11 @@ class SpaceSettings:
         temperature: cosines are divided by it in the softmax loss.
         partial: train on queries of some of the attributes, as people ask them; otherwise all are always told.
         most_told: a partial query tells from 1 to so many attributes, or to all where there are fewer.
+        teacher: share of the softmax loss that is learned from the attribute classifier, if the features are of one,
+            instead of from the true attributes: how likely it thinks that each face fits.
+        queries: made of each face of a batch, each of other attributes.
+        views: random views of each training face, as `features.view` has them, that faces are learned from beside the
+            faces as they are; one of all of these in each epoch.
     """
 
     dim: int = 300
@@ -39,14 +44,19 @@ class SpaceSettings:
     temperature: float = 0.05
     partial: bool = True
     most_told: int = 40
+    teacher: float = 0.0
+    queries: int = 1
+    views: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("dim", "most_told"):
+        for name in ("dim", "most_told", "queries"):
             at_least(name, getattr(self, name), 1)
-        for name in ("hidden", "margin", "hard_negatives", "hard_weight"):
+        for name in ("hidden", "margin", "hard_negatives", "hard_weight", "views"):
             at_least(name, getattr(self, name), 0)
         if not self.temperature > 0:
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
+        if not 0 <= self.teacher <= 1 or (self.teacher > 0 and self.loss != "softmax"):
+            raise ValueError(f"teacher is a share of the softmax loss, from 0 to 1, not {self.teacher} of {self.loss}")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import Dataset as TorchDataset
 
 from data_prep.attributes import attribute_matrix
+from facefb.settings import ViewSettings
+from facefb.views import DRAWS, viewed
 from multiturn.draws import uniform
 from multiturn.encoders.images import PixelDataset, pixel_batches
 from multiturn.encoders.se_resnet import SEResNet
@@ -32,16 +34,17 @@ class LabelledFaces(TorchDataset[tuple[int, Tensor, Tensor]]):
 
 
 class ClassifierLoss(nn.Module):
-    """The training loss of a classifier, on pictures mirrored and shifted at random.
+    """The training loss of a classifier, on a random view of each picture.
 
     Args:
         network: to be trained.
-        seed: of the random changes; those of a picture depend on its row and the epoch alone.
+        seed: of the views; that of a picture depends on its row and the epoch alone.
+        view: how far views may differ from the pictures.
     """
 
-    def __init__(self, network: SEResNet, seed: int = 0) -> None:
+    def __init__(self, network: SEResNet, seed: int = 0, view: ViewSettings | None = None) -> None:
         super().__init__()
-        self.network, self._seed = network, seed
+        self.network, self._seed, self._view = network, seed, view or ViewSettings()
 
     def forward(self, batch: Sequence[Tensor], epoch: int) -> Float[Tensor, ""]:
         """Mean binary cross-entropy over attributes, or cross-entropy over people.
@@ -51,24 +54,11 @@ class ClassifierLoss(nn.Module):
             epoch: counted from 0.
         """
         rows, pixels, labels = batch
-        logits = self.network.logits(self.network(_jitter(pixels, uniform(self._seed, rows, epoch, 3))))
+        seen = viewed(pixels, uniform(self._seed, rows, epoch, DRAWS), self._view)
+        logits = self.network.logits(self.network(seen))
         if self.network.independent:
             return nn.functional.binary_cross_entropy_with_logits(logits, labels)
         return nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
-
-
-def _jitter(
-    pixels: UInt8[Tensor, "image 3 height width"], draws: Float[Tensor, "image 3"]
-) -> UInt8[Tensor, "image 3 height width"]:
-    """Mirror half of the pictures and shift each by up to a sixteenth of its size, repeating the edge."""
-    count, _, height, width = pixels.shape
-    down, right = height // 16, width // 16
-    rows = torch.arange(height, device=pixels.device) + (draws[:, 1:2] * (2 * down + 1)).long() - down
-    columns = torch.arange(width, device=pixels.device) + (draws[:, 2:3] * (2 * right + 1)).long() - right
-    columns = torch.where(draws[:, :1] < 0.5, columns, width - 1 - columns)
-    image = torch.arange(count, device=pixels.device)[:, None, None]
-    rows, columns = rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]
-    return pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -94,6 +84,7 @@ def train_attribute_classifier(
     output: Path,
     seed: int = 0,
     resume: bool = False,
+    view: ViewSettings | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` to read the 40 attributes; it ends with the epoch of best mean accuracy on `validation`.
 
@@ -109,7 +100,7 @@ def train_attribute_classifier(
         return {"accuracy": float(((logits > 0) == truth).double().mean()), "majority_accuracy": majority}
 
     examples = LabelledFaces(train, labels, network.height, network.width)
-    loss = ClassifierLoss(network, seed)
+    loss = ClassifierLoss(network, seed, view)
     title = "attribute classifier"
     return fit(loss, examples, settings, validate, "accuracy", output, seed, resume, title).history
 
@@ -121,6 +112,7 @@ def train_identity_classifier(
     output: Path,
     seed: int = 0,
     resume: bool = False,
+    view: ViewSettings | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` to tell apart the people in `train`; it ends with the epoch of lowest training loss.
 
@@ -131,7 +123,7 @@ def train_identity_classifier(
     """
     labels = torch.from_numpy(np.unique(_identities(train), return_inverse=True)[1])
     examples = LabelledFaces(train, labels, network.height, network.width)
-    loss = ClassifierLoss(network, seed)
+    loss = ClassifierLoss(network, seed, view)
     sample = examples_sample(examples)
 
     def validate(module: nn.Module) -> Mapping[str, float]:

@@ -1,20 +1,24 @@
 """Frozen features of faces: the encoder is trained or loaded, and each part of the data encoded once and kept."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from datasets import Dataset
-from jaxtyping import Int8
-from torch import Tensor
+from jaxtyping import Float, Int8
+from torch import Tensor, nn
 
 from data_prep.attributes import ATTRIBUTES, attribute_matrix
 from data_prep.faces import Faces, FaceSettings, load_faces
 from facefb.classifier import people, train_attribute_classifier, train_identity_classifier
-from facefb.settings import FeatureSettings
+from facefb.settings import FeatureSettings, ViewSettings
+from facefb.views import ViewEncoder
 from multiturn.encoders import Encoder
 from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.encoders.standardised import Standardised
 from multiturn.encoders.timm_backbone import TimmEncoder
+from multiturn.encoders.towers import ImageTower
 from multiturn.encoders.weights import load_ours
 from multiturn.files import first_with
 from multiturn.gallery import Gallery
@@ -36,7 +40,7 @@ class FaceFeatures:
         device: where galleries are put.
     """
 
-    def __init__(self, encoder: Encoder, faces: Faces, folder: Path, batch_size: int, device: torch.device) -> None:
+    def __init__(self, encoder: ImageTower, faces: Faces, folder: Path, batch_size: int, device: torch.device) -> None:
         self._encoder, self.faces, self._folder = encoder, faces, folder
         self._batch_size, self._device = batch_size, device
         self._made: dict[str, Gallery] = {}
@@ -79,26 +83,62 @@ class FaceFeatures:
             self._made[part] = gallery.to(self._device)
         return self._made[part]
 
+    def views(self, count: int, view: ViewSettings, seed: int) -> Float[Tensor, "view candidate feature"]:
+        """Features of the training faces in random views, in the order of their gallery; kept likewise.
+
+        Args:
+            count: views of each face; each takes as much memory as the gallery.
+            view: how far they may differ from the pictures.
+            seed: of the views.
+        """
+        found = []
+        for number in range(count):
+            raw = self._encoded("train", ViewEncoder(self._encoder, view, seed, number), f"train-view-{number + 1}")
+            found.append(raw.vectors if self._standard is None else self._standard.apply(raw.vectors))
+        plain = self.gallery("train").vectors
+        return torch.stack(found).to(plain.device) if found else plain.new_empty(0, *plain.shape)
+
     def predictions(self, part: str) -> Gallery | None:
         """Logits of the 40 attributes as a gallery; None if the encoder is no attribute classifier."""
-        if not isinstance(self._encoder, SEResNetEncoder) or self._encoder.network.labels != ATTRIBUTES:
+        network = self._classifier()
+        if network is None:
             return None
-        raw, network = self._raw(part), self._encoder.network
+        raw = self._raw(part)
         with torch.no_grad():
             logits: Tensor = network.logits(raw.vectors.to(network.classify.weight.device))
         return Gallery(raw.ids, logits.to(self._device), f"{raw.fingerprint}-logits", raw.source)
 
+    def teacher(self) -> Callable[[Tensor], Tensor] | None:
+        """What gives the logits of `predictions`, of features as galleries have them; None likewise."""
+        network = self._classifier()
+        if network is None:
+            return None
+        layer, scale = network.classify, self._standard and self._standard.scale
+        weight, bias = layer.weight.detach(), layer.bias.detach()
+        if scale is not None:
+            mean, std = scale.mean.to(weight.device), scale.std.to(weight.device)
+            weight, bias = weight * std, bias + weight @ mean
+        return partial(nn.functional.linear, weight=weight.to(self._device), bias=bias.to(self._device))
+
+    def _classifier(self) -> SEResNet | None:
+        encoder = self._encoder
+        found = isinstance(encoder, SEResNetEncoder) and encoder.network.labels == ATTRIBUTES
+        return encoder.network if found else None
+
     def _raw(self, part: str) -> Gallery:
+        return self._encoded(part, self._encoder, part)
+
+    def _encoded(self, part: str, encoder: Encoder, name: str) -> Gallery:
         folder = self._folder / "as-encoded" if self._standardised else self._folder
-        path, faces = folder / f"{part}.safetensors", getattr(self.faces, part)
+        path, faces = folder / f"{name}.safetensors", getattr(self.faces, part)
         ids = list(faces["id"])
         if path.is_file():
             kept = Gallery.load(path)
-            if kept.fingerprint == self._encoder.fingerprint and kept.ids == tuple(sorted(ids)):
+            if kept.fingerprint == encoder.fingerprint and kept.ids == tuple(sorted(ids)):
                 return kept
-        vectors = self._encoder.encode(faces, self._batch_size, show_progress=True)
+        vectors = encoder.encode(faces, self._batch_size, show_progress=True)
         source = f"{self.faces.source}, {part} part"
-        gallery = Gallery.of(ids, vectors, self._encoder.fingerprint, source)
+        gallery = Gallery.of(ids, vectors, encoder.fingerprint, source)
         if launched().is_main_process:
             gallery.save(path)
         return gallery
@@ -149,7 +189,7 @@ def attributes_of(faces: Dataset, gallery: Gallery) -> Int8[Tensor, "candidate a
 
 def make_encoder(
     settings: FeatureSettings, faces: Faces, output: Path, device: torch.device, seed: int, resume: bool
-) -> Encoder:
+) -> ImageTower:
     """Make the encoder of face features, trained on the training faces where it is one to train.
 
     The network is kept in `output` (config.json and model.safetensors), wherever it came from, so that a run is
@@ -202,6 +242,8 @@ def _new_network(settings: FeatureSettings, faces: Faces, seed: int) -> SEResNet
 
 def _train(network: SEResNet, settings: FeatureSettings, faces: Faces, output: Path, seed: int, resume: bool) -> None:
     if settings.kind == "attributes":
-        train_attribute_classifier(network, faces.train, faces.validation, settings.training, output, seed, resume)
+        train_attribute_classifier(
+            network, faces.train, faces.validation, settings.training, output, seed, resume, settings.view
+        )
     elif settings.kind == "identities":
-        train_identity_classifier(network, faces.train, settings.training, output, seed, resume)
+        train_identity_classifier(network, faces.train, settings.training, output, seed, resume, settings.view)

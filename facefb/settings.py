@@ -12,6 +12,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class ViewSettings:
+    """How differently a picture may be cropped; each view is mirrored or not, too.
+
+    Args:
+        zoom: faces appear up to so many times as large, or as small; 1 leaves their size.
+        stretch: they are up to so many times as high for their width, or as low; 1 leaves their proportions.
+        shift: they are moved by up to this share of the picture's height and width.
+    """
+
+    zoom: float = 1.0
+    stretch: float = 1.0
+    shift: float = 1 / 16
+
+    def __post_init__(self) -> None:
+        at_least("zoom", self.zoom, 1)
+        at_least("stretch", self.stretch, 1)
+        if not 0 <= self.shift < 1:
+            raise ValueError(f"shift is a share of the picture, from 0 to below 1, not {self.shift}")
+
+
+@dataclass(frozen=True)
 class FeatureSettings:
     """Which frozen features stand for a face.
 
@@ -31,6 +52,7 @@ class FeatureSettings:
         standardise: bring each feature to mean 0 and standard deviation 1 on the training faces.
         batch_size: images at once when encoding.
         training: of the SE-ResNet.
+        view: the random views of faces that the SE-ResNet is trained on.
     """
 
     kind: Literal["attributes", "identities", "untrained", "timm"] = "attributes"
@@ -45,6 +67,7 @@ class FeatureSettings:
     standardise: bool = True
     batch_size: int = 256
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(epochs=8, decay=True))
+    view: ViewSettings = field(default_factory=ViewSettings)
 
     def __post_init__(self) -> None:
         at_least("height", self.height, 16)

@@ -158,6 +158,10 @@ def test_settings_refuse_what_makes_no_sense():
         SpaceSettings(temperature=0.0)
     with pytest.raises(ValueError, match="most_told must be at least 1, not 0"):
         SpaceSettings(most_told=0)
+    with pytest.raises(ValueError, match=r"share of the softmax loss, from 0 to 1, not 1\.5 of softmax"):
+        SpaceSettings(loss="softmax", teacher=1.5)
+    with pytest.raises(ValueError, match=r"share of the softmax loss, from 0 to 1, not 0\.5 of triplet"):
+        SpaceSettings(teacher=0.5)
 
 
 @torch.no_grad()

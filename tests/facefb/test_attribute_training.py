@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from facefb.attribute_losses import contradicts, softmax_loss, triplet_loss
+from facefb.attribute_losses import contradicts, distilled_loss, fitting_likelihood, softmax_loss, triplet_loss
 from facefb.attribute_settings import AttributeSearchSettings, SpaceSettings
 from facefb.attribute_space import AttributeSpace
 from facefb.attribute_training import SpaceLoss, flip, leave_out
@@ -83,6 +83,39 @@ def test_the_softmax_loss_teaches_the_log_odds_that_a_face_fits():
     assert (scores - scores.mean()).tolist() == pytest.approx((chances / (1 - chances)).log().tolist(), abs=0.1)
 
 
+def test_a_perfect_pupil_ranks_as_the_classifiers_log_odds_and_learns_nothing_more():
+    torch.manual_seed(1)
+    logits, wanted = torch.randn(20, len(NAMES)), leave_out(ATTRIBUTES, uniform(1, torch.arange(FACES), 0, 7), 3)
+    fits = fitting_likelihood(wanted, logits)
+    cosines = (0.05 * (fits - torch.log1p(-fits.exp()))).requires_grad_()
+    best = distilled_loss(cosines, wanted, logits, 0.05)
+    best.backward()
+    assert cosines.grad is not None and cosines.grad.abs().max() < 1e-5
+    assert distilled_loss(cosines + 0.01 * torch.randn(FACES, 20), wanted, logits, 0.05) > best
+
+
+def test_the_likelihood_of_a_fit_is_the_product_over_what_is_wanted():
+    wanted = torch.tensor([[1, -1, 0], [0, 0, 0]], dtype=torch.int8)
+    fits = fitting_likelihood(wanted, torch.tensor([[0.3, -0.2, 5.0]])).exp()[:, 0].tolist()
+    assert fits == pytest.approx([1 / (1 + math.exp(-0.3)) / (1 + math.exp(-0.2)), 1])
+
+
+def test_the_share_of_the_teacher_lies_between_the_two_losses():
+    torch.manual_seed(0)
+    network = AttributeSpace(NAMES, "enc", FEATURES, 5, 8)
+    layer = torch.nn.Linear(FEATURES, len(NAMES)).requires_grad_(False)
+
+    def loss(share: float, taught: bool = True) -> float:
+        settings = SpaceSettings(loss="softmax", teacher=share)
+        made = SpaceLoss(network, GALLERY, ATTRIBUTES, settings, 0, None, layer.forward if taught else None)
+        assert len(list(made.parameters())) == len(list(network.parameters()))
+        return made(BATCH, 0).item()
+
+    assert loss(0.25) == pytest.approx(0.75 * loss(0.0) + 0.25 * loss(1.0), rel=1e-5)
+    # Features of no classifier have nobody to learn from.
+    assert loss(0.25, taught=False) == loss(0.0) != pytest.approx(loss(1.0), rel=1e-3)
+
+
 def test_equal_or_agreeing_queries_are_no_negatives():
     attributes = torch.tensor([[1, -1, 1]], dtype=torch.int8)
     wanted = torch.tensor([[1, -1, 1], [0, -1, 0], [1, 1, 0], [0, 0, 0]], dtype=torch.int8)
@@ -129,6 +162,24 @@ def test_the_draws_of_a_face_depend_on_its_position_and_the_epoch_alone(kind):
     loss = SpaceLoss(AttributeSpace(NAMES, "enc", FEATURES, 5, 8), GALLERY, ATTRIBUTES, settings, 0)
     first, turned, later = (loss(batch, e).item() for batch, e in ((BATCH, 3), (BATCH.flip(0), 3), (BATCH, 4)))
     assert first == pytest.approx(turned, rel=1e-5) and first != pytest.approx(later, rel=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["triplet", "softmax"])
+def test_more_queries_of_each_face_differ_and_the_first_of_them_stays(kind):
+    torch.manual_seed(0)
+    network = AttributeSpace(NAMES, "enc", FEATURES, 5, 8)
+    asked: list[torch.Tensor] = []
+    network.attribute_tower.register_forward_pre_hook(lambda module, inputs: asked.append(inputs[0]))
+    losses = []
+    for count in (1, 3):
+        settings = SpaceSettings(loss=kind, hard_negatives=0, queries=count)
+        losses.append(SpaceLoss(network, GALLERY, ATTRIBUTES, settings, 0)(BATCH, 0).item())
+    one, first, *others = [asked[0], *asked[1].split(len(BATCH))]
+    assert len(others) == 2 and torch.equal(one, first) and not any(torch.equal(one, other) for other in others)
+    # Each tells the truth of the face that stands at its place.
+    truth = torch.cat([ATTRIBUTES[BATCH] > 0, ATTRIBUTES[BATCH] < 0], 1)
+    assert all(bool((other.bool() <= truth).all()) for other in others)
+    assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.5)
 
 
 def test_the_preset_of_the_paper_trains_as_the_source_does():

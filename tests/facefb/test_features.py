@@ -143,9 +143,20 @@ def test_predictions_are_the_logits_of_the_classifier(faces: Faces, tmp_path: Pa
     assert torch.allclose(predictions.vectors[order], predict(classifier, faces.test)[1], atol=1e-5)
 
 
+@pytest.mark.parametrize("standardised", [False, True])
+def test_a_teacher_gives_the_predictions_from_features_as_galleries_have_them(faces, tmp_path, standardised):
+    features = FaceFeatures(SEResNetEncoder(network()), faces, tmp_path, 16, CPU)
+    if standardised:
+        features.standardise(tmp_path / "standardise.safetensors")
+    teacher, predictions = features.teacher(), features.predictions("test")
+    assert teacher is not None and predictions is not None
+    assert torch.allclose(teacher(features.gallery("test").vectors), predictions.vectors, atol=1e-4)
+
+
 def test_an_encoder_that_is_no_attribute_classifier_makes_no_predictions(faces: Faces, tmp_path: Path):
     other = SEResNet(people(faces.train), channels=[8, 8, 8, 16], height=32, width=32, independent=False)
-    assert FaceFeatures(SEResNetEncoder(other), faces, tmp_path, 16, CPU).predictions("test") is None
+    features = FaceFeatures(SEResNetEncoder(other), faces, tmp_path, 16, CPU)
+    assert features.predictions("test") is None and features.teacher() is None
 
 
 @pytest.mark.slow
