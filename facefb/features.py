@@ -122,8 +122,9 @@ class FaceFeatures:
 
     def _classifier(self) -> SEResNet | None:
         encoder = self._encoder
-        found = isinstance(encoder, SEResNetEncoder) and encoder.network.labels == ATTRIBUTES
-        return encoder.network if found else None
+        if isinstance(encoder, SEResNetEncoder) and encoder.network.labels == ATTRIBUTES:
+            return encoder.network
+        return None
 
     def _raw(self, part: str) -> Gallery:
         return self._encoded(part, self._encoder, part)

@@ -46,8 +46,13 @@ def test_re_embedding_does_not_collapse_and_dips_only_without_the_old_coordinate
     assert hits["triplet, old coordinates kept"][1] > hits["triplet, old coordinates kept"][0]
 
 
-@pytest.mark.xfail(reason="a goal that is not met: the classifier's log-likelihoods rank better, RESULTS.md")
-@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
+ATTRIBUTES = ["celeba-attributes", "celeba-attributes-200", "celeba-attributes-one-crop"]
+NOT_MET = pytest.mark.xfail(
+    reason="a goal that is not met: the classifier's log-likelihoods rank a hair better, README.md"
+)
+
+
+@pytest.mark.parametrize("name", [pytest.param(ATTRIBUTES[0], marks=NOT_MET), *ATTRIBUTES[1:]])
 def test_the_attribute_space_ranks_at_least_as_well_as_the_classifier(name):
     average = by_turn(published(name), "average_precision")
     classifiers = [value[-1] for method, value in average.items() if method.startswith("attribute classifier")]
@@ -67,22 +72,29 @@ def test_true_attributes_rank_without_a_mistake(name):
     assert by_turn(published(name), "average_precision")["true attributes"][-1] == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
-def test_the_attribute_space_goes_four_fifths_of_the_way_from_counting_to_likelihoods(name):
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_the_attribute_space_goes_nearly_all_the_way_from_counting_to_likelihoods(name):
     metrics = published(name)
     for measure in ("P@10", "average_precision"):
         found = {method: value[-1] for method, value in by_turn(metrics, measure).items()}
         counting, likelihoods = (value for method, value in found.items() if method.startswith("attribute classifier"))
         assert counting < likelihoods < found["true attributes"]
-        assert 0.8 < (found["attribute space"] - counting) / (likelihoods - counting) < 1
+        assert (found["attribute space"] - counting) / (likelihoods - counting) > 0.95
 
 
-def test_within_one_crop_the_attribute_space_is_level_with_the_likelihoods():
-    metrics = published("celeba-attributes-one-crop")
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_the_attribute_space_is_level_with_the_likelihoods(name):
+    metrics = published(name)
     low, high = metrics["per_turn"][-1]["interval"]["average_precision"]
     found = {method: value[-1] for method, value in by_turn(metrics, "average_precision").items()}
     _, likelihoods = (value for method, value in found.items() if method.startswith("attribute classifier"))
     assert low < likelihoods < high
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_query_by_query_the_first_ten_are_right_two_and_a_half_times_as_often_as_by_chance(name):
+    lift = by_turn(published(name), "lift@10")
+    assert 2.5 <= lift["attribute space"][-1] < lift["true attributes"][-1]
 
 
 @pytest.mark.parametrize("name", ["celeba-attributes", "celeba-attributes-200"])
