@@ -10,8 +10,7 @@ from torch import Tensor
 
 from multiturn.compiled import at, in_threads
 
-_ROOM = 256  # close calls of a session in a block, on average: beyond that, scores are better computed in a block
-_LEAST = 1024
+_LEAST = 1024  # close calls that there is always room for
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,7 @@ def close_calls(
     candidates: int,
     items: int,
     products: int,
+    most: int,
 ) -> tuple[Int[Tensor, " session"], Close] | None:
     """How many candidates surely beat each session's watched one, and the close calls, found by several threads.
 
@@ -75,6 +75,7 @@ def close_calls(
         candidates: in the gallery.
         items: of which ranges are made.
         products: how much work it is, see `in_threads`.
+        most: close calls of a session, on average: beyond that, scores are better computed in a block.
     Returns:
         None where there are so many close calls that a block is faster.
     """
@@ -82,7 +83,7 @@ def close_calls(
     overfull: list[bool] = []
 
     def some(first: int, last: int) -> None:
-        room = max(_LEAST, sessions * _ROOM * (last - first) // items)
+        room = max(_LEAST, sessions * most * (last - first) // items)
         session, candidate = torch.empty(2, room, dtype=torch.int64)
         above, kinds = torch.zeros(sessions, dtype=torch.int64), torch.empty(room, dtype=torch.uint8)
         tables = [at(one) for one in (above, session, candidate, kinds)]

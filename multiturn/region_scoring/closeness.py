@@ -12,6 +12,8 @@ from multiturn.region_scoring.screened import Bound
 from multiturn.region_scoring.structs import Struct, array_of, fields
 from multiturn.scoring import next_up
 
+_RARE = 16  # of so many scores one may be a close call: if there are more, all are close
+
 
 class _Shares(Struct):
     _fields_ = fields("tables reaches shares most more times", "columns sessions candidates", ctypes.c_int64) + fields(
@@ -59,4 +61,5 @@ def find_close(
         numbers = (ctypes.c_int64(number) for number in (first, last, begin, end, room))
         return library.find_close(ctypes.byref(told), ctypes.byref(compared), *numbers, *found)
 
-    return close_calls(some, sessions, candidates, sessions, 100 * len(tables) * sessions * (last - first))
+    products, most = 100 * len(tables) * sessions * (last - first), (last - first) // _RARE
+    return close_calls(some, sessions, candidates, sessions, products, most)

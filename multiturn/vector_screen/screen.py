@@ -21,6 +21,7 @@ from multiturn.vector_screen.whole import GROUP, PART, SESSIONS, WholeVectors, r
 
 _WORTH_IT = 1 << 22  # numbers in a gallery
 _ROUNDING = 2.0**-24  # of float32
+_MOST = 256  # close calls of a session in a block, on average: float32 blocks leave fewer, and are faster then
 
 
 class VectorScreen:
@@ -96,7 +97,7 @@ class VectorScreen:
             )
 
         products = sessions * groups * GROUP * gallery.steps * 2
-        return close_calls(some, sessions, gallery.candidates, groups, products)
+        return close_calls(some, sessions, gallery.candidates, groups, products, _MOST)
 
 
 _layouts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
