@@ -47,7 +47,7 @@ MADE_BY = {
     "probes": "python -m benchmarks.probes",
     "demo": EVALUATED.format(train="python train.py --task celeba-feedback", name="demo"),
     "celeba": EVALUATED.format(train=f"python train.py --task celeba-feedback {SOURCE}", name="celeba"),
-    "regions": "python -m benchmarks.regions",
+    "regions": "python -m benchmarks.regions --checkpoint runs/drilldown-5x256",
     "scaling": "python -m benchmarks.scaling",
     "kills": "python -m benchmarks.kills",
     "relevance": "python -m benchmarks.relevance",

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   python -m benchmarks.regions
-  python train.py --task vg-drilldown --model.states 5 --model.dim 256 --output_dir runs/drilldown-5x256
+  python train.py --task vg-drilldown --model.states 5 --model.dim 256 --joint.epochs 1 --single_state false \\
+      --output_dir runs/drilldown-5x256
   python -m benchmarks.regions --checkpoint runs/drilldown-5x256
   python -m benchmarks.regions --images 9896 --sessions 512 --classic_sessions 20
   python -m benchmarks.regions --images 200 --sessions 64 --classic_sessions 4 --rounds 1 --output runs/bench
