@@ -68,9 +68,10 @@ def close_calls(
     """How many candidates surely beat each session's watched one, and the close calls, found by several threads.
 
     Args:
-        screen: called with a range of items, the tables of which it fills the first so many rows, `above` added up
-            (as C pointers: how many beat the watched one; of each close call the session, the candidate, and 1 if
-            with the watched, 2 if with the best, 3 if both), and their room; returns how many close calls there are.
+        screen: called with a range of items, C pointers to four tables, and how many close calls these have room for;
+            returns how many there are. The first table has how many candidates beat each session's watched one; the
+            others have of each close call the session, the candidate, and 1 if it is with the watched, 2 if it is
+            with the best, 3 if with both.
         sessions: of a batch.
         candidates: in the gallery.
         items: of which ranges are made.

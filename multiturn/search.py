@@ -63,13 +63,13 @@ def search(
     spare = 0 if hidden is None else hidden.shape[1]
     best = Best(scores, min(page + spare, candidates))
     counter = None if watched is None else Counter(scores, watched)
-    screened = isinstance(scores, ScreenedScores) and scores.screened
-    begun = screened and isinstance(scores, ScreenedScores) and not scores.needs_floor
+    screened = scores if isinstance(scores, ScreenedScores) and scores.screened else None
+    begun = screened is not None and not screened.needs_floor
     # Where no block is written down, caches do not limit it.
     wide = _SCREENED_BLOCKS * block if screened else block
     for first in range(0, candidates, wide) if begun else (0, *range(block, candidates, wide)):
         last = min(first + (wide if first or begun else block), candidates)
-        close = _screened(scores, counter, best, first, last) if first or begun else None
+        close = _screened(screened, counter, best, first, last) if screened and (first or begun) else None
         if close is None:
             close = _in_block(scores, counter, best, first, scores.block(first, last))
         if len(close.session) == 0:
@@ -83,9 +83,9 @@ def search(
     return Found(positions, values, ranks)
 
 
-def _screened(scores: Scores, counter: Counter | None, best: Best, first: int, last: int) -> Close | None:
+def _screened(scores: ScreenedScores, counter: Counter | None, best: Best, first: int, last: int) -> Close | None:
     """Count what surely beats the watched candidates, and find what is too close to call, without a block."""
-    if not isinstance(scores, ScreenedScores) or not scores.screened or first % GROUP:
+    if first % GROUP:
         return None
     slack, dtype = scores.screen_slack, torch.float32
     floor = best.floor(slack, dtype)

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import regions, scaling
+from benchmarks import regions, scaling, trained_sessions
 from benchmarks.region_rankers import (
     Played,
     agreement,
@@ -12,8 +12,12 @@ from benchmarks.region_rankers import (
     random_sessions,
     without_kernel,
 )
+from benchmarks.trained_sessions import Recorder
+from drilldown.task import Unheard
+from multiturn.gallery import Gallery
 from multiturn.ranks import Ranks
 from multiturn.region_scoring import RegionVectors
+from multiturn.replies import TextReply
 
 SMALL = dict(images=60, regions=5, dim=16, turns=4, seed=0)
 
@@ -52,6 +56,30 @@ def test_ranks_that_do_not_hold_are_counted():
 def test_more_classic_sessions_than_sessions_are_refused():
     with pytest.raises(ValueError, match="at most the 3 sessions, not 4"):
         regions.regions(sessions=3, classic_sessions=4)
+
+
+def test_sessions_of_other_sizes_than_are_measured_are_refused(monkeypatch):
+    played = random_sessions(**SMALL, sessions=3, slots=2)
+    monkeypatch.setattr(trained_sessions, "trained_sessions", lambda checkpoint, sessions: (played, "Drill-down"))
+    with pytest.raises(ValueError, match=r"Drill-down has other sizes.*--images 60 --regions 5 --dim 16 --turns 4"):
+        regions.regions(sessions=3, classic_sessions=2, states=2, checkpoint="runs/some")
+
+
+def test_a_model_without_state_vectors_cannot_be_recorded():
+    gallery = Gallery.of(["a", "b"], torch.eye(2), "fingerprint", "test")
+    recorder = Recorder(Unheard())
+    with pytest.raises(ValueError, match="no model with state vectors"):
+        recorder.update(recorder.start(1, gallery), TextReply(("a dog",)), gallery)
+
+
+@pytest.mark.slow
+def test_the_regions_benchmark_ranks_sessions_of_a_trained_model(tmp_path, monkeypatch):
+    played = random_sessions(**SMALL, sessions=8, slots=2)
+    monkeypatch.setattr(trained_sessions, "trained_sessions", lambda checkpoint, sessions: (played, "Drill-down"))
+    result = regions.regions(
+        **dict(SMALL, sessions=8, classic_sessions=2, states=2, rounds=1), checkpoint="runs/some", output=tmp_path
+    )
+    assert "States of a trained model" in regions.table_of_regions(result)
 
 
 @pytest.mark.slow
