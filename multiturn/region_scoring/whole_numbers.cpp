@@ -43,13 +43,10 @@ struct Found {
     float *table, *reach, *squares, *most, *error;
 };
 
-// sums += the products of fours, of which the first are unsigned.
-inline void add_fours(__m512i& sums, __m512i x, __m512i y) { asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
-
 // Cosines of 12 sessions and 32 candidates for one region: the sums of whole numbers are exact.
 inline void multiply(const States& x, int64_t s, const Regions& v, int64_t row, __m512* cosines) {
     __m512i sums[SESSIONS][HALVES];
-    add_up(x.wide + s * v.wide_steps, (const __m512i*)v.wide + row * v.wide_steps * HALVES, v.wide_steps, sums);
+    add_up<add_products>(x.wide + s * v.wide_steps, (const __m512i*)v.wide + row * v.wide_steps * HALVES, v.wide_steps, sums);
     const __m512 scale[HALVES] = {_mm512_loadu_ps(v.wide_scale + row * 32), _mm512_loadu_ps(v.wide_scale + row * 32 + 16)};
 #pragma GCC unroll 12
     for (int i = 0; i < SESSIONS; ++i)
@@ -58,19 +55,8 @@ inline void multiply(const States& x, int64_t s, const Regions& v, int64_t row, 
             cosines[i * HALVES + half] = _mm512_mul_ps(
                 _mm512_cvtepi32_ps(sums[i][half]), _mm512_mul_ps(_mm512_set1_ps(x.wide_scale[s + i]), scale[half]));
     if (v.narrow_steps == 0) return;
-    const int32_t* fours = x.narrow + s * v.narrow_steps;
-    const __m512i* region = (const __m512i*)v.narrow + row * v.narrow_steps * HALVES;
-#pragma GCC unroll 12
-    for (int i = 0; i < SESSIONS; ++i) sums[i][0] = sums[i][1] = _mm512_set1_epi32(x.start[s + i]);
-    for (int64_t j = 0; j < v.narrow_steps; ++j, fours += SESSIONS, region += HALVES) {
-        const __m512i one = _mm512_load_si512(region), two = _mm512_load_si512(region + 1);
-#pragma GCC unroll 12
-        for (int i = 0; i < SESSIONS; ++i) {
-            const __m512i four = _mm512_set1_epi32(fours[i]);
-            add_fours(sums[i][0], one, four);
-            add_fours(sums[i][1], two, four);
-        }
-    }
+    add_up<add_fours>(x.narrow + s * v.narrow_steps, (const __m512i*)v.narrow + row * v.narrow_steps * HALVES,
+                      v.narrow_steps, sums, x.start + s);
     const __m512 narrow[HALVES] = {_mm512_loadu_ps(v.narrow_scale + row * 32),
                                    _mm512_loadu_ps(v.narrow_scale + row * 32 + 16)};
 #pragma GCC unroll 12

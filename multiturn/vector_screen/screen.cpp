@@ -38,7 +38,7 @@ inline void multiply(const int32_t* x, const __m512i* v, int64_t steps, __m512 p
     for (int64_t first = 0; first < steps; first += PART, x += PART * SESSIONS, v += PART * HALVES) {
         const int64_t last = first + PART < steps ? first + PART : steps;
         __m512i sums[SESSIONS][HALVES];
-        add_up(x, v, last - first, sums);
+        add_up<add_products>(x, v, last - first, sums);
 #pragma GCC unroll 12
         for (int s = 0; s < SESSIONS; ++s)
 #pragma GCC unroll 2
