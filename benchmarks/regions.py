@@ -135,8 +135,8 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
         raise RuntimeError(f"of {right['ours']['of']} ranks of ours only {right['ours']['right']} hold in float64")
     same = bool((ranks["ours"].best == ranks["pytorch"].best).all())
     products = "float32"
-    if compiled is not None and (compiled.tiles or compiled.whole_numbers):
-        products = "bfloat16 in tiles" if compiled.tiles else "whole numbers"
+    if compiled is not None and compiled.whole_numbers:
+        products = "whole numbers in matrix registers" if compiled.tiles else "whole numbers"
     bits = {}
     if isinstance(laid_out.screen, AsManyBitsAsNeeded):
         axes = laid_out.screen.numbers.axes

@@ -36,7 +36,8 @@ def compiled(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> c
     if compiler is None:
         return None
     told = [compiler, *_FLAGS, *flags]
-    texts = (source.read_text(encoding="utf-8") for source in (*_HEADERS, *sources))
+    beside = sorted({header for source in sources for header in source.parent.glob("*.h")})
+    texts = (source.read_text(encoding="utf-8") for source in (*_HEADERS, *beside, *sources))
     made_of = "\0".join((*texts, *told, _processor()))
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multiturn"
     path = folder / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"

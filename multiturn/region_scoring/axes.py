@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 _REGIONS = 1 << 15  # looked at
-_STEP = 16  # numbers
 _NARROW, _LEFT_OUT = 0.2, 0.01  # root mean square length of what has 8 bits or nothing, and of what has nothing
 _WORTH_IT = 0.75  # of the products of 16-bit numbers
 
@@ -30,15 +29,24 @@ class Axes:
     narrow: int
 
     @classmethod
-    def of(cls, vectors: Float32[Tensor, "candidate region dim"], mask: Bool[Tensor, "candidate region"]) -> "Axes":
-        """The axes of some regions of length 1 or more; none, and all numbers in 16 bits, where that pays no more."""
+    def of(
+        cls, vectors: Float32[Tensor, "candidate region dim"], mask: Bool[Tensor, "candidate region"], step: int
+    ) -> "Axes":
+        """The axes of some regions at length 1; none, and all numbers in 16 bits, where that pays no more.
+
+        Args:
+            vectors: the regions, of any length but zero.
+            mask: True where there is one.
+            step: how many numbers have 16 bits, and how many 8, is a multiple of this.
+        """
         candidates, regions, dim = vectors.shape
         stride = max(1, candidates * regions // _REGIONS)
-        some = torch.nn.functional.normalize(vectors[::stride][mask[::stride]].double(), dim=1)
+        some = vectors[::stride][mask[::stride]].double()
+        some /= some.norm(dim=1, keepdim=True)
         strengths, basis = torch.linalg.eigh(some.T @ some / len(some))  # ascending
         strengths, basis = strengths.clamp(min=0).flip(0), basis.flip(1)
         left = strengths.flip(0).cumsum(0).flip(0).sqrt()  # length of what lies along an axis and those after it
-        wide, end = (min(dim, -(-int((left > most).sum()) // _STEP) * _STEP) for most in (_NARROW, _LEFT_OUT))
+        wide, end = (min(dim, -(-int((left > most).sum()) // step) * step) for most in (_NARROW, _LEFT_OUT))
         if wide + (end - wide) / 2 > _WORTH_IT * dim:
             return cls.none(dim)
         return cls(basis.contiguous(), wide, end - wide)

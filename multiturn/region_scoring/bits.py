@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
 from multiturn.region_scoring.axes import Axes
+from multiturn.region_scoring.layouts import Layout
 from multiturn.region_scoring.screened import Screened
 from multiturn.region_scoring.whole_numbers import WholeNumbers
 
@@ -32,9 +33,10 @@ class AsManyBitsAsNeeded:
         norms: Float64[Tensor, "candidate region"],
         mask: Bool[Tensor, "candidate region"],
         library: ctypes.CDLL,
+        layout: Layout,
     ) -> None:
-        self._along = partial(WholeNumbers, vectors, norms, mask, library)
-        self.numbers = self._along(Axes.of(vectors, mask))
+        self._along = partial(WholeNumbers, vectors, norms, mask, library, layout)
+        self.numbers = self._along(Axes.of(vectors, mask, layout.axes))
 
     def score(self, units: Float32[Tensor, "session dim"], sharpness: float, steepest: float) -> Screened:
         """See `multiturn.region_scoring.screened.Screen`."""

@@ -13,8 +13,10 @@ from jaxtyping import Float32, Float64, Int
 from torch import Tensor
 
 from multiturn.compiled import at, compiled, in_threads
+from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+_SLOWER, _SLOW = 4, 64  # times the work of blocks' products: those in float64, and those in a fixed order
 _IN_FIXED_ORDER = sorted((Path(__file__).parent / "fixed_order").glob("*.cpp"))
 
 
@@ -22,10 +24,10 @@ class Kernel:
     """The compiled functions.
 
     Args:
-        library: whose functions the layouts of regions call, too; see tiles.py and whole_numbers.py.
+        library: whose functions the layouts of regions call, too; see whole_numbers.py.
         in_fixed_order: with the function that adds up as PyTorch does.
     Attributes:
-        tiles: whether the processor multiplies bfloat16 matrices in registers (Intel AMX).
+        tiles: whether the processor multiplies matrices of bytes in registers (Intel AMX).
         whole_numbers: whether it multiplies 16-bit whole numbers in pairs (AVX-512 VNNI).
     """
 
@@ -36,6 +38,13 @@ class Kernel:
         if hasattr(library, "find_close"):
             library.find_close.restype = ctypes.c_int64
         self.tiles, self.whole_numbers = library.has_tiles() == 1, library.has_whole_numbers() == 1
+
+    @property
+    def layout(self) -> Layout | None:
+        """How whole numbers are laid out for the fastest function that the processor has, if it has any."""
+        if not self.whole_numbers:
+            return None
+        return InTiles() if self.tiles else InPairs()
 
     def score_pairs(
         self,
@@ -60,7 +69,7 @@ class Kernel:
         tables = [*(at(one) for one in (vectors, norms, counts)), pointers, at(places)]
 
         def some(first: int, last: int) -> None:
-            scratch = torch.empty(dim + slots + 5 * widest + 8, dtype=torch.float64)
+            scratch = torch.empty(12 * dim + slots + 82 * (widest + 8), dtype=torch.float64)
             score(
                 *tables,
                 at(session[first:last]),
@@ -72,7 +81,7 @@ class Kernel:
                 at(out[first:last]),
             )
 
-        in_threads(some, len(session), len(session) * slots * widest * dim)
+        in_threads(some, len(session), (_SLOW if in_fixed_order else _SLOWER) * len(session) * slots * widest * dim)
         return torch.empty_like(out).scatter_(0, order, out)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from multiturn.region_scoring.bits import AsManyBitsAsNeeded
 from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.screened import Screen
-from multiturn.region_scoring.tiles import Tiles
 from multiturn.scoring import norms_of_rows
 
 _ON_CPU = 32  # images at once: 36 regions of 256 numbers are 1.2 MB, which stays in a core's cache
@@ -113,14 +112,12 @@ class RegionVectors:
         """The regions as the fastest kernel for their device reads them; None where PyTorch does the work."""
         if self.vectors.device.type == "cuda":
             return self._on_gpu
-        compiled = self.kernel is not None and (self.kernel.tiles or self.kernel.whole_numbers)
-        return self._on_cpu if compiled else None
+        return self._on_cpu if self.kernel is not None and self.kernel.whole_numbers else None
 
     @cached_property
     def _on_cpu(self) -> Screen:
-        assert self.kernel is not None
-        kind = Tiles if self.kernel.tiles else AsManyBitsAsNeeded
-        return kind(self.vectors, self.norms, self.mask, self.kernel.library)
+        assert self.kernel is not None and self.kernel.layout is not None
+        return AsManyBitsAsNeeded(self.vectors, self.norms, self.mask, self.kernel.library, self.kernel.layout)
 
     @cached_property
     def _on_gpu(self) -> Screen | None:

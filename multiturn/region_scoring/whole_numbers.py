@@ -1,24 +1,23 @@
-"""Scoring by whole numbers, whose products are added up exactly: regions laid out for whole_numbers.cpp."""
+"""Scoring by whole numbers, whose products are added up exactly: for whole_numbers.cpp and tiles.cpp."""
 
 import ctypes
 import math
 
 import torch
-from jaxtyping import Bool, Float32, Float64, Int16
+from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 from torch.nn.functional import pad
 
 from multiturn.compiled import in_threads
 from multiturn.region_scoring.axes import Axes
-from multiturn.region_scoring.screened import GROUP, HALF, Reach, Screened, bits_of
+from multiturn.region_scoring.layouts import Layout
+from multiturn.region_scoring.screened import GROUP, Reach, Screened, bits_of
 from multiturn.region_scoring.structs import Struct, fields
 
-_SESSIONS = 12  # at once, in whole_numbers.cpp
-_LONGEST = 46_000  # of a row of whole numbers: a sum of products of two such rows stays below 2^31
-_WIDE, _NARROW = 32_767, 127  # the largest whole numbers
+_NARROW = 127  # the largest narrow number
 _AT_ONCE = 8 * GROUP  # candidates
 _ROUNDING = 2.0**-24  # of float32
-_EXP = 3e-6  # relative error of exp in whole_numbers.cpp
+_EXP = 3e-6  # relative error of exp in sums.h
 
 
 class _Regions(Struct):
@@ -28,7 +27,7 @@ class _Regions(Struct):
 
 
 class _States(Struct):
-    _fields_ = fields("wide narrow start wide_scale narrow_scale error terms beside", "count", ctypes.c_int64)
+    _fields_ = fields("wide narrow start wide_scale narrow_scale terms beside", "count filled", ctypes.c_int64)
 
 
 class _Formula(Struct):
@@ -36,21 +35,21 @@ class _Formula(Struct):
 
 
 class _Found(Struct):
-    _fields_ = fields("table reach squares most error", "", ctypes.c_int64)
+    _fields_ = fields("table reach squares", "", ctypes.c_int64)
 
 
 class WholeNumbers:
     """Regions at length 1 along their `Axes`, each times a factor of its own and rounded to whole numbers.
 
     Attributes:
-        axes: which numbers have 16 bits, which 8, and which are left out.
-        wide: [candidate / 32, region, pair of numbers, half, candidate, one of the pair].
-        narrow: [candidate / 32, region, four of numbers, half, candidate, one of the four], each and 128.
+        axes: which numbers are wide, of 16 bits, which are narrow, of 8, and which are left out.
+        layout: of the numbers, for a kernel.
+        wide, narrow: the numbers.
         scales: what the whole numbers of both are divided by, inverted.
         real: a bit for each of 16 candidates, [candidate / 32, region, half].
-        norm: largest singular value of a candidate's matrix of wide numbers, or a little more.
-        norm_lost: the same of what rounding took from them.
-        norms: the same of each candidate's narrow numbers, of what rounding took from them, and of the rest.
+        norms: largest singular value, or a little more, of each candidate's matrix of wide numbers, of what rounding
+            took from them, and of what of them the kernel does not multiply with the like of state vectors; of narrow
+            numbers, and of what rounding took from them; and of the rest.
     """
 
     fine = False
@@ -61,35 +60,39 @@ class WholeNumbers:
         norms: Float64[Tensor, "candidate region"],
         mask: Bool[Tensor, "candidate region"],
         library: ctypes.CDLL,
+        layout: Layout,
         axes: Axes,
     ) -> None:
-        self.library, self.axes = library, axes
+        self._kernel, self.layout, self.axes = getattr(library, layout.kernel), layout, axes
         self.candidates, self.regions, _ = vectors.shape
         groups = -(-self.candidates // GROUP)
-        self.steps = -(-self.axes.wide // 2), -(-self.axes.narrow // 4)
-        self.wide = _aligned((groups, self.regions, self.steps[0], 2, HALF, 2), torch.int16)
-        self.narrow = _aligned((groups, self.regions, self.steps[1], 2, HALF, 4), torch.uint8)
+        numbers = zip((axes.wide, axes.narrow), layout.steps, strict=True)
+        self.steps = [-(-count // step) for count, step in numbers]
         self.scales, self.real = torch.empty(2, groups, self.regions, GROUP), bits_of(mask)
-        self.norms, self.norm, self.norm_lost = torch.zeros(3, groups * GROUP), 0.0, 0.0
+        self.norms = torch.zeros(6, groups * GROUP)
+        laid_out: list[Tensor] = []
         for first in range(0, self.candidates, _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
             # Rounded to float32 first, as are the vectors of other ways to score.
             units = (vectors[part].double() / norms[part, :, None]).float().double()
-            self._lay_out(first, units)
+            own = slice(first // GROUP, -(-(first + len(units)) // GROUP))
+            some = self._lay_out(units, own, part)
+            laid_out = laid_out or [_aligned((groups, *numbers.shape[1:]), numbers.dtype) for numbers in some]
+            for whole, numbers in zip(laid_out, some, strict=True):
+                whole[own] = numbers
+        self.wide, self.narrow = laid_out
 
-    def _lay_out(self, first: int, units: Float64[Tensor, "candidate region dim"]) -> None:
-        count, (wide, narrow), rest = len(units), self.axes.parts(units), self.axes.rest(units)
-        groups, own = slice(first // GROUP, -(-(first + count) // GROUP)), slice(first, first + count)
-        numbers, factor, lost = rounded(wide)
-        self.wide[groups] = _in_groups(numbers.to(torch.int16), 2)
-        self.scales[0, groups] = _inverse(factor)
-        self.norm = max(self.norm, float(largest_singular_values(wide).max()))
-        self.norm_lost = max(self.norm_lost, float(largest_singular_values(lost).max()))
-        numbers, factor, lost = rounded(narrow, _NARROW)
-        self.narrow[groups] = _in_groups((numbers + 128).to(torch.uint8), 4)
-        self.scales[1, groups] = _inverse(factor)
-        for norms, matrix in zip(self.norms, (narrow, lost, rest), strict=True):
-            norms[own] = largest_singular_values(matrix) * 1.0001  # in float32
+    def _lay_out(
+        self, units: Float64[Tensor, "candidate region dim"], groups: slice, candidates: slice
+    ) -> tuple[Tensor, Tensor]:
+        (wide, narrow), rest = self.axes.parts(units), self.axes.rest(units)
+        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest)
+        low = self.layout.low(numbers) / factor[..., None]
+        fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
+        self.scales[0, groups], self.scales[1, groups] = _inverse(factor), _inverse(narrow_factor)
+        for norms, matrix in zip(self.norms, (wide, lost, low, narrow, narrow_lost, rest), strict=True):
+            norms[candidates][: len(units)] = largest_singular_values(matrix) * 1.0001  # in float32
+        return self.layout.regions(numbers, fewer)
 
     def score(self, units: Float32[Tensor, "session dim"], sharpness: float, steepest: float) -> Screened:
         """See `multiturn.region_scoring.screened.Screen`.
@@ -99,35 +102,33 @@ class WholeNumbers:
         between. Let x and v_k be the vectors along the axes, in three parts: wide, narrow and rest. In the first two
         e_k = dx.v_k + x'.dv_k, where dx and dv_k are what rounding took of x = x' + dx and of v_k; in the third it is
         x.v_k. So |e| <= |dx| norm(V) + |x'| norm(dV) for either of two, and |x| norm(V) for the third, by the
-        matrices' largest singular values, and |sum_k w_k e_k| <= |w| |e|. |w| is computed at the computed cosines; on
+        matrices' largest singular values, and |sum_k w_k e_k| <= |w| |e|. If the kernel leaves out the products of low
+        bytes, l and l_k, then |l| norm(L) is added. |w| is computed at the computed cosines; on
         the way, of length |e| at most in each s_k, no a_k grows by more than exp(2 b |e|), and no 1 + b (s_k - f) by
         more than b (1 + steepest) |e|. What rounds the sums and products themselves moves each cosine.
         """
-        sessions, missing = len(units), -len(units) % _SESSIONS
-        exact = units.double()
-        wide, narrow = self.axes.parts(exact)
-        numbers, factor, lost = rounded(wide)
-        whole, narrow_factor, narrow_lost = rounded(narrow, _NARROW)
-        length, away = narrow.norm(dim=1), narrow_lost.norm(dim=1)
-        # By Pythagoras, in float64: within 1e-7.
-        rest = (exact.square().sum(1) - wide.square().sum(1) - length.square()).clamp(min=0).sqrt() + 1e-7
-        terms = torch.stack([away, length + away, rest])
-        error = lost.norm(dim=1) * self.norm + (1 + lost.norm(dim=1)) * self.norm_lost
+        sessions, missing = len(units), -len(units) % self.layout.sessions
+        wide, narrow, rest = self._along_axes(units)
+        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest)
+        fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
+        length, away, missed, low = (
+            rows.norm(dim=1).double() + _ROUNDING
+            for rows in (narrow, narrow_lost, lost, self.layout.low(numbers) / factor[:, None])
+        )
+        terms = 1.0001 * torch.stack([missed, 1 + missed, low, away, length + away, rest]).float()
         rounding = 16 * _ROUNDING  # of the products with the scales, of those themselves, and of their sum
         weights = (3 * sharpness * (2 + rounding) + self.regions + 16) * _ROUNDING + _EXP
         spread = sharpness * (1 + steepest)
         table, reach = torch.empty(2, sessions, self.candidates)
+        in_order = self.layout.states(numbers, fewer)
         filled = {
-            "wide": _in_twelves(numbers, 2),
-            "narrow": _in_twelves(whole, 4),
-            "start": pad(-128 * whole.sum(1).int(), (0, missing)),
+            "start": pad(self.layout.starts(fewer).int(), (0, missing)),
             "wide_scale": pad(factor.reciprocal().float(), (0, missing)),
             "narrow_scale": pad(narrow_factor.reciprocal().float(), (0, missing)),
-            "error": pad(error.float() * 1.0001, (0, missing)),
-            "terms": pad(terms.float() * 1.0001, (0, missing)),
+            "terms": pad(terms, (0, missing)),
+            "beside": torch.full((sessions + missing,), 4 * sharpness * weights + spread * rounding),
         }
-        beside = torch.full((sessions + missing,), 4 * sharpness * weights + spread * rounding)
-        states = _States(**filled, beside=beside, count=sessions)
+        states = _States(wide=in_order[0], narrow=in_order[1], **filled, count=sessions, filled=sessions + missing)
         regions = _Regions(
             **{"wide": self.wide, "narrow": self.narrow, "wide_scale": self.scales[0], "narrow_scale": self.scales[1]},
             **{"real": self.real, "norms": self.norms, "candidates": self.candidates, "regions": self.regions},
@@ -139,39 +140,61 @@ class WholeNumbers:
         largest: list[Tensor] = []
 
         def some(first: int, last: int) -> None:
-            own = torch.zeros(3, sessions)
-            found = _Found(table=table, reach=reach, squares=own[0], most=own[1], error=own[2])
+            squares = torch.zeros(sessions)
+            found = _Found(table=table, reach=reach, squares=squares)
             told = (ctypes.byref(one) for one in (states, regions, formula, found))
-            self.library.score_whole_numbers(*told, ctypes.c_int64(first), ctypes.c_int64(last))
-            largest.append(own)
+            self._kernel(*told, ctypes.c_int64(first), ctypes.c_int64(last))
+            largest.append(squares)
 
-        steps = 2 * self.steps[0] + 2 * self.steps[1]
-        in_threads(some, len(self.real), (sessions + missing) * len(self.real) * GROUP * self.regions * steps)
-        squares, most, errors = torch.stack(largest).amax(0)
-        return Screened(table, squares, errors.double() + rounding, Reach(reach, most.double()), _EXP)
+        products = (sessions + missing) * len(self.real) * GROUP * self.regions * (self.axes.wide + self.axes.narrow)
+        in_threads(some, len(self.real), products)
+        within = 1.0001 * (self.norms.amax(1) @ terms).double() + rounding
+        known = Reach(reach, reach.amax(1).double())
+        return Screened(table, torch.stack(largest).amax(0), within, known, _EXP)
+
+    def _along_axes(
+        self, units: Float32[Tensor, "session dim"]
+    ) -> tuple[Float32[Tensor, "session wide"], Float32[Tensor, "session narrow"], Float64[Tensor, " session"]]:
+        """Vectors along the axes: wide numbers, narrow ones, and the length of the rest."""
+        if self.axes.basis is None:
+            return units, units[:, :0], torch.zeros(len(units), dtype=torch.float64)
+        exact = units.double()
+        wide, narrow = self.axes.parts(exact)
+        # By Pythagoras, in float64: within 1e-7.
+        rest = (exact.square().sum(1) - wide.square().sum(1) - narrow.square().sum(1)).clamp(min=0).sqrt() + 1e-7
+        return wide.float(), narrow.float(), rest
 
 
 def rounded(
-    units: Float64[Tensor, "row *region dim"], largest: int = _WIDE
-) -> tuple[Float64[Tensor, "row *region dim"], Float64[Tensor, "row *region"], Float64[Tensor, "row *region dim"]]:
-    """Vectors of length 1 at most, in whole numbers: these, the factor that made them, and what rounding took."""
+    units: Float[Tensor, "row *region dim"], largest: int, longest: int
+) -> tuple[Float[Tensor, "row *region dim"], Float[Tensor, "row *region"], Float[Tensor, "row *region dim"]]:
+    """Vectors of length 1 at most, in whole numbers: these, the factor that made them, and what rounding took.
+
+    What rounding took is itself rounded, by a unit in the last place of the vectors.
+
+    Args:
+        units: the vectors.
+        largest: of the whole numbers.
+        longest: of the rows of whole numbers.
+    """
     if units.shape[-1] == 0:
         return units, torch.ones_like(units.sum(-1)), units
     most = units.abs().amax(-1)
-    factor = (largest / most.clamp(min=1e-3)).clamp(max=_LONGEST)
-    whole = torch.round(units * factor[..., None])
-    return whole, factor, units - whole / factor[..., None]
+    factor = (largest / most.clamp(min=1e-3)).clamp(max=longest)
+    scaled = units * factor[..., None]
+    whole = torch.round(scaled)
+    return whole, factor, scaled.sub_(whole).div_(factor[..., None])
 
 
 def largest_singular_values(rows: Float64[Tensor, "candidate region dim"]) -> Float64[Tensor, " candidate"]:
-    """That of each candidate's matrix, or up to a quarter more: the root of order 16 of the trace of (A A^T)^8."""
+    """That of each candidate's matrix, or a little more: the root of order 64 of the trace of (A A^T)^32."""
     if rows.shape[2] == 0:
         return rows.new_zeros(len(rows))
     scale = rows.abs().amax((1, 2)).clamp(min=1e-300)
     power = torch.bmm(rows / scale[:, None, None], rows.transpose(1, 2) / scale[:, None, None])
-    for _ in range(3):
+    for _ in range(5):
         power = torch.bmm(power, power)
-    return 1.0001 * scale * power.diagonal(dim1=1, dim2=2).sum(1) ** (1 / 16)
+    return 1.0001 * scale * power.diagonal(dim1=1, dim2=2).sum(1) ** (1 / 64)
 
 
 def _aligned(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -179,23 +202,6 @@ def _aligned(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     size = math.prod(shape) * dtype.itemsize
     room = torch.zeros(size + 64, dtype=torch.uint8)
     return room[-room.data_ptr() % 64 :][:size].view(dtype).view(shape)
-
-
-def _in_groups(
-    whole: Int16[Tensor, "candidate region dim"] | Tensor, together: int
-) -> Int16[Tensor, "group region step half place together"] | Tensor:
-    count, regions, dim = whole.shape
-    filled = pad(whole, (0, -dim % together, 0, 0, 0, -count % GROUP))
-    steps = filled.shape[2] // together
-    return filled.view(len(filled) // GROUP, 2, HALF, regions, steps, together).permute(0, 3, 4, 1, 2, 5)
-
-
-def _in_twelves(whole: Float64[Tensor, "session dim"], together: int) -> Tensor:
-    """The numbers of twelve sessions beside each other, in pairs of 16 bits or fours of 8."""
-    sessions, dim = whole.shape
-    filled = pad(whole, (0, -dim % together, 0, -sessions % _SESSIONS)).to({2: torch.int16, 4: torch.int8}[together])
-    rows, steps = len(filled) // _SESSIONS, filled.shape[1] // together
-    return filled.view(rows, _SESSIONS, steps, together).transpose(1, 2).contiguous()
 
 
 def _inverse(factor: Float64[Tensor, "candidate region"]) -> Float32[Tensor, "group region place"]:

@@ -1,0 +1,148 @@
+"""How kernels read whole numbers: in the order in which their instructions multiply them."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+from multiturn.region_scoring.screened import GROUP, HALF
+
+_TILE = 64  # numbers of a row of a tile
+
+
+@runtime_checkable
+class Layout(Protocol):
+    """How a kernel reads whole numbers, wide ones and narrow ones.
+
+    Attributes:
+        kernel: the function's name.
+        sessions: at once.
+        steps: numbers of a row that one instruction takes, wide ones and narrow ones.
+        axes: the best number of wide and of narrow numbers is a multiple of this.
+        widest: the largest wide number.
+        longest: a row of whole numbers may be, so that sums of products with another such row stay below 2^31.
+    """
+
+    kernel: str
+    sessions: int
+    steps: tuple[int, int]
+    axes: int
+    widest: int
+    longest: int
+
+    def regions(
+        self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
+    ) -> tuple[Tensor, Tensor]:
+        """Those of candidates, by groups, of which the last is filled up."""
+        ...
+
+    def states(
+        self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
+    ) -> tuple[Tensor, Tensor]:
+        """Those of state vectors, by as many sessions as are taken at once; the last are filled up."""
+        ...
+
+    def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
+        """Where the sums of narrow products begin."""
+        ...
+
+    def low(self, wide: Float[Tensor, "row *region wide"]) -> Float[Tensor, "row *region low"]:
+        """What of wide numbers is not multiplied with the like of the other side."""
+        ...
+
+
+class InPairs:
+    """16 bits in pairs, and 8 bits in fours, which AVX-512 VNNI multiplies and adds up."""
+
+    kernel, sessions, steps, axes = "score_whole_numbers", 12, (2, 4), 16
+    widest, longest = 32_767, 46_000
+
+    def regions(
+        self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
+    ) -> tuple[Tensor, Tensor]:
+        """See `Layout`; narrow numbers and 128, since of two factors one has no sign."""
+        numbers = wide.to(torch.int16), (narrow + 128).to(torch.uint8)
+        pairs, fours = (_grouped(one, step) for one, step in zip(numbers, self.steps, strict=True))
+        return pairs.permute(0, 3, 4, 1, 2, 5), fours.permute(0, 3, 4, 1, 2, 5)
+
+    def states(
+        self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
+    ) -> tuple[Tensor, Tensor]:
+        """See `Layout`."""
+        numbers = wide.to(torch.int16), narrow.to(torch.int8)
+        pairs, fours = (_at_once(one, self.sessions, step) for one, step in zip(numbers, self.steps, strict=True))
+        return pairs.transpose(1, 2).contiguous(), fours.transpose(1, 2).contiguous()
+
+    def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
+        """See `Layout`; takes off what the 128 add."""
+        return -128 * narrow.sum(1)
+
+    def low(self, wide: Float[Tensor, "row *region wide"]) -> Float[Tensor, "row *region low"]:
+        """See `Layout`; nothing."""
+        return wide[..., :0]
+
+
+class InTiles:
+    """Bytes in tiles, which Intel AMX multiplies and adds up; of wide numbers the high bytes, then the low ones.
+
+    Low bytes are multiplied with high ones only.
+    """
+
+    kernel, sessions, steps, axes = "score_in_tiles", GROUP, (_TILE, _TILE), _TILE
+    widest, longest = 127 * 256 + 127, 700_000  # sums are of products over 256
+
+    def regions(
+        self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
+    ) -> tuple[Tensor, Tensor]:
+        """See `Layout`."""
+        return _regions_in_tiles(self._bytes(wide)), _regions_in_tiles([narrow])
+
+    def states(
+        self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
+    ) -> tuple[Tensor, Tensor]:
+        """See `Layout`."""
+        return self._states(self._bytes(wide)), self._states([narrow])
+
+    def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
+        """See `Layout`; zero, and never read."""
+        return narrow.new_zeros(len(narrow))
+
+    def low(self, wide: Float[Tensor, "row *region wide"]) -> Float[Tensor, "row *region low"]:
+        """See `Layout`; the low bytes."""
+        return wide - 256 * _high(wide)
+
+    def _bytes(self, wide: Float[Tensor, "row *region wide"]) -> list[Float[Tensor, "row *region wide"]]:
+        return [_high(wide), self.low(wide)]
+
+    def _states(self, parts: Sequence[Float[Tensor, "session number"]]) -> Tensor:
+        rows = torch.stack([_at_once(part.to(torch.int8), self.sessions, _TILE) for part in parts])
+        eights = rows.view(torch.int64)  # fewer to move
+        return eights.unflatten(2, (2, HALF)).permute(1, 4, 0, 2, 3, 5).contiguous()
+
+
+def _high(wide: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """The nearest multiple of 256, over that."""
+    return torch.floor((wide + 128) / 256)
+
+
+def _regions_in_tiles(parts: Sequence[Float[Tensor, "candidate region number"]]) -> Tensor:
+    """[group, half, region, step, part, four of numbers, candidate, one of the four]."""
+    rows = torch.stack([_grouped(part.to(torch.int8), _TILE) for part in parts])
+    return rows.unflatten(-1, (_TILE // 4, 4)).permute(1, 2, 4, 5, 0, 6, 3, 7)
+
+
+def _grouped(numbers: Tensor, step: int) -> Tensor:
+    """[group, half, candidate, region, step, number], filled up."""
+    count, regions, dim = numbers.shape
+    filled = pad(numbers, (0, -dim % step, 0, 0, 0, -count % GROUP))
+    return filled.view(len(filled) // GROUP, 2, HALF, regions, filled.shape[2] // step, step)
+
+
+def _at_once(numbers: Tensor, sessions: int, step: int) -> Tensor:
+    """[session / sessions, session, step, number], filled up."""
+    count, dim = numbers.shape
+    filled = pad(numbers, (0, -dim % step, 0, -count % sessions))
+    return filled.view(len(filled) // sessions, sessions, filled.shape[1] // step, step)

@@ -1,0 +1,113 @@
+"""Claims about the compiled kernels for scores against regions."""
+
+import shutil
+import sys
+
+import pytest
+import torch
+
+from multiturn.region_scoring import StateScores
+from multiturn.region_scoring.kernel import kernel
+from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
+from tests.multiturn.drawn_regions import CODE, WAYS, laid_out, ragged, slow
+
+
+@pytest.mark.parametrize("settings", [{"MULTITURN_KERNEL": "0"}, {"CXX": "false"}, {"CXX": "no-such-compiler"}])
+def test_without_a_working_compiler_there_is_no_kernel(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert kernel.__wrapped__() is None
+    assert list(tmp_path.rglob("*.so")) == []
+
+
+@pytest.mark.skipif(shutil.which("g++") is None or sys.platform != "linux", reason="no GNU compiler")
+def test_a_gnu_compiler_makes_the_kernel():
+    assert kernel() is not None
+
+
+@pytest.mark.slow
+def test_the_kernel_is_compiled_once(monkeypatch, tmp_path):
+    if kernel() is None:
+        pytest.skip("no C++ compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert kernel.__wrapped__() is not None
+    written = {made: made.stat().st_mtime_ns for made in tmp_path.rglob("*.so")}
+    assert len(written) == 2
+    assert kernel.__wrapped__() is not None
+    assert {made: made.stat().st_mtime_ns for made in tmp_path.rglob("*.so")} == written
+
+
+SIZES = [(1, 0), (100, 3), (64, 130)]  # of wide and of narrow numbers
+
+
+def whole(rows: int, regions: int, numbers: int, largest: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(-largest, largest + 1, (rows, regions, numbers), generator=generator).double()
+
+
+def drawn(layout: Layout, wide: int, narrow: int) -> tuple[torch.Tensor, ...]:
+    """State vectors of 35 sessions and regions of 37 candidates, the wide numbers first."""
+    sizes = ((wide, layout.widest), (narrow, 127))
+    states = (whole(35, 1, count, most, seed)[:, 0] for seed, (count, most) in enumerate(sizes))
+    return *states, *(whole(37, 3, count, most, 2 + seed) for seed, (count, most) in enumerate(sizes))
+
+
+def dots(states: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("sd,crd->scr", states, regions)
+
+
+@pytest.mark.parametrize(("wide", "narrow"), SIZES)
+def test_the_instruction_for_pairs_adds_up_what_lies_side_by_side(wide, narrow):
+    layout = InPairs()
+    x, y, v, w = drawn(layout, wide, narrow)
+    for states, regions, expected, start in zip(
+        layout.states(x, y),
+        layout.regions(v, w),
+        (dots(x, v), dots(y, w)),
+        (0 * layout.starts(y), layout.starts(y)),
+        strict=True,
+    ):
+        assert states.is_contiguous()
+        sums = torch.einsum("atsn,grthcn->asghcr", states.double(), regions.double())
+        assert torch.equal(sums.reshape(36, 64, 3)[:35, :37] + start[:, None, None], expected)
+
+
+@pytest.mark.parametrize(("wide", "narrow"), SIZES)
+def test_the_instruction_for_tiles_multiplies_rows_with_columns_of_fours(wide, narrow):
+    layout = InTiles()
+    x, y, v, w = drawn(layout, wide, narrow)
+    made = []
+    for states, regions in zip(layout.states(x, y), layout.regions(v, w), strict=True):
+        rows = states.view(torch.int8).unflatten(-1, (16, 4))
+        sums = torch.einsum("atpisfk,gjrtqfck->pqaisgjcr", rows.double(), regions.double())
+        made.append(sums.reshape(*sums.shape[:2], 64, 64, 3)[:, :, :35, :37])
+    (((high, one), (other, low)),), narrow_sums = made[0][None], made[1][0, 0]
+    assert torch.equal(2.0**16 * high + 2.0**8 * (one + other) + low, dots(x, v))
+    assert torch.equal(low, dots(layout.low(x), layout.low(v)))
+    assert torch.equal(narrow_sums, dots(y, w))
+
+
+def test_bytes_of_wide_numbers_fit_tiles():
+    layout = InTiles()
+    every = torch.arange(-layout.widest, layout.widest + 1).double()[None]
+    low = layout.low(every)
+    assert float(low.min()) == -128 and float(low.max()) == 127
+    assert float(((every - low) / 256).abs().max()) == 127
+
+
+@pytest.mark.parametrize("shape", [(33, 70, 5, 1300), (7, 40, 3, 64), (40, 33, 1, 128)], ids=str)
+@pytest.mark.parametrize("way", WAYS[:2])
+def test_kernels_score_what_loops_score(shape, way):
+    sessions, candidates, regions, dim = shape
+    vectors, mask = ragged(candidates, regions, dim, seed=dim)
+    vectors *= 10 ** torch.linspace(0, -2, dim)  # with few wide numbers, some narrow ones, and some of none
+    x = torch.randn(sessions, dim, generator=torch.Generator().manual_seed(0)) * 10 ** torch.linspace(0, -2, dim)
+    gallery = laid_out(vectors, mask, way)
+    if gallery.screen is None:
+        pytest.skip("no processor that adds up products of whole numbers")
+    scores = StateScores.start(sessions, 1, gallery, CODE).after(torch.zeros(sessions, dtype=torch.long), x)
+    expected = slow([[row.double().numpy()] for row in x], vectors, mask, CODE)
+    error = (scores.columns[0].table - torch.from_numpy(expected)).abs()
+    assert float(error.max()) < 0.02 * float(expected.std())
+    assert bool((error <= scores.columns[0].bound.reach + scores.columns[0].slack[:, None] * 1e-3 + 1e-5).all())
