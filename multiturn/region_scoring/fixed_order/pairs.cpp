@@ -11,14 +11,14 @@ namespace {
 
 // multiturn.region_scoring.pairs.exp64.
 double exp_of(double x) {
-    static const double factorials[] = {1.0,      1.0,       2.0,        6.0,         24.0,
-                                        120.0,    720.0,     5040.0,     40320.0,     362880.0,
-                                        3628800.0, 39916800.0, 479001600.0, 6227020800.0, 87178291200.0};
+    static const double terms[] = {1.0,           1.0,            1.0 / 2,         1.0 / 6,          1.0 / 24,
+                                   1.0 / 120,     1.0 / 720,      1.0 / 5040,      1.0 / 40320,      1.0 / 362880,
+                                   1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800, 1.0 / 87178291200};
     const double power = std::nearbyint(x * (1 / 0.693147180559945309417));
     double rest = x - power * 0.693147180369123816490;
     rest = rest - power * 1.90821492927058770002e-10;
-    double result = 1 / factorials[14];
-    for (int degree = 13; degree >= 0; --degree) result = result * rest + 1 / factorials[degree];
+    double result = terms[14];
+    for (int degree = 13; degree >= 0; --degree) result = result * rest + terms[degree];
     const int64_t bits = ((int64_t)power + 1023) << 52;
     double scale;
     std::memcpy(&scale, &bits, sizeof scale);
@@ -27,7 +27,7 @@ double exp_of(double x) {
 
 }  // namespace
 
-// The arguments of kernel.cpp's score_pairs; `scratch` has room for dim + slots + 4 * widest + 8 numbers.
+// The arguments of ../pairs.cpp's score_pairs; `scratch` has room for dim + slots + 4 * widest + 8 numbers.
 extern "C" void score_pairs_in_fixed_order(const float* vectors, const double* norms, const int64_t* counts,
                                            const double* const* columns, const int64_t* places, const int64_t* session,
                                            const int64_t* candidate, int64_t pairs, int64_t slots, int64_t widest,
