@@ -44,6 +44,7 @@ MADE_BY = {
     "epoch": "python -m benchmarks.epoch",
     "encoding": "python -m benchmarks.encoding",
     "galleries": "python -m benchmarks.galleries",
+    "certificates": "python -m eval.certify, then python -m benchmarks.certificates, as RESULTS.md shows",
     "probes": "python -m benchmarks.probes",
     "demo": EVALUATED.format(train="python train.py --task celeba-feedback", name="demo"),
     "celeba": EVALUATED.format(train=f"python train.py --task celeba-feedback {SOURCE}", name="celeba"),
@@ -134,6 +135,7 @@ def unlike(text: str, wanted: str) -> str:
 
 def _writer(name: str) -> Callable[[Any], str]:
     from benchmarks import blocks, system_blocks
+    from benchmarks.certificates import table_of_certificates
     from benchmarks.kills import table_of_kills
     from benchmarks.regions import table_of_regions
     from benchmarks.scaling import table_of_scaling
@@ -146,6 +148,7 @@ def _writer(name: str) -> Callable[[Any], str]:
         "epoch": blocks.epoch_block,
         "encoding": blocks.encoding_block,
         "galleries": blocks.galleries_block,
+        "certificates": table_of_certificates,
         "probes": blocks.probes_block,
         "demo": blocks.evaluation_block,
         "celeba": blocks.evaluation_block,

@@ -66,11 +66,12 @@ def at(tensor: Tensor) -> ctypes.c_void_p:
 
 def in_threads(some: Callable[[int, int], None], items: int, products: int) -> None:
     """Call `some` on ranges that make up all items, on as many threads as PyTorch uses if that pays."""
-    threads = min(torch.get_num_threads(), items, 1 + products // _WORTH_A_THREAD)
+    worth = 1 + products // _WORTH_A_THREAD
+    threads = min(torch.get_num_threads(), items, worth)
     if threads <= 1:
         some(0, items)
         return
-    parts = min(items, 8 * threads)  # more than threads: other programs may slow one of them down
+    parts = min(items, 8 * threads, worth)  # more than threads: other programs may slow one of them down
     borders = [items * part // parts for part in range(parts + 1)]
     ranges, taking, failed = iter(list(pairwise(borders))), Lock(), []
 

@@ -21,7 +21,7 @@ class Best:
 
     def __init__(self, scores: Scores, width: int) -> None:
         sessions = scores.shape[0]
-        self.width, self._offset, self._slack = width, scores.offset, scores.slack
+        self.width, self._offset, self._all = width, scores.offset, scores
         self.scores = torch.full((sessions, width), -torch.inf, dtype=torch.float64, device=scores.device)
         self.positions = torch.full((sessions, width), -1, device=scores.device)
         self._guess = torch.full_like(self._offset, -torch.inf)
@@ -33,7 +33,7 @@ class Best:
         their positions, which settles ties.
         """
         if top.shape[1] >= self.width:
-            self._guess = top.topk(self.width).values[:, -1].double() + self._offset - self._slack
+            self._guess = top.topk(self.width).values[:, -1].double() + self._offset - self._all.slack
 
     def merge(
         self,

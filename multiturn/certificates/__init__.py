@@ -1,7 +1,7 @@
 """Certificates of approximate indexes: how much of the exact answer a page of theirs holds, and how soon it comes."""
 
 from multiturn.certificates.certified import USUAL, CertifiedIndex, certified_index
-from multiturn.certificates.files import read_certificate, write_certificate
+from multiturn.certificates.files import read_certificate, read_certificates, write_certificate
 from multiturn.certificates.measuring import measure, wilson
 from multiturn.certificates.queries import Queries, given, held_out, perturbed
 from multiturn.certificates.record import Certificate, IndexRecord, Recall, Speed, certificate_line, records_of
@@ -21,6 +21,7 @@ __all__ = [
     "measure",
     "perturbed",
     "read_certificate",
+    "read_certificates",
     "records_of",
     "wilson",
     "write_certificate",

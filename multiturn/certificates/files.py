@@ -8,6 +8,7 @@ from typing import Any
 
 from multiturn.certificates.record import Certificate, IndexRecord, records_of
 from multiturn.files import write_text
+from multiturn.gallery_files import gallery_path
 from multiturn.index import Index
 
 SCHEMA = 1
@@ -48,6 +49,20 @@ def read_certificate(index: Index, folder: Path) -> Certificate:
         if _key(one["indexes"]) == _key([asdict(record) for record in records]):
             return Certificate.of_json(one)
     raise ValueError(f"no certificate in {folder} of {_named(records)}; make one with python -m eval.certify")
+
+
+def read_certificates(gallery: Path) -> list[Certificate]:
+    """All certificates of the indexes beside a gallery, by the indexes' names.
+
+    Args:
+        gallery: its file or folder.
+    Raises:
+        FileNotFoundError: no such gallery.
+        ValueError: a file of certificates is damaged.
+    """
+    file = gallery_path(gallery)
+    found = sorted(file.with_name(f"{file.stem}.indexes").glob(f"*/{NAME}"))
+    return [Certificate.of_json(one) for path in found for one in _rows(path)]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

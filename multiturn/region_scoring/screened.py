@@ -1,6 +1,7 @@
 """What compiled kernels say of one new state vector a session, and the layout that they share."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -17,11 +18,14 @@ class Reach:
 
     Attributes:
         table: of each.
-        most: of a session.
     """
 
     table: Float32[Tensor, "session candidate"]
-    most: Float64[Tensor, " session"]
+
+    @cached_property
+    def most(self) -> Float64[Tensor, " session"]:
+        """Of a session."""
+        return self.table.amax(1).double()
 
 
 @dataclass(frozen=True)

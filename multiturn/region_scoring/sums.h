@@ -32,8 +32,9 @@ struct States {
     int64_t count, filled;
 };
 
+// `scale` is what cosines come multiplied by: sharpness / log 2, or a little where that is nothing.
 struct Formula {
-    float sharpness, floor, growth, rounding;
+    float sharpness, scale, floor, growth, rounding;
 };
 
 // What is found: similarities and their reach [session, candidate], and the largest mean square so far [session].
@@ -55,20 +56,21 @@ inline __m512 power_of_two(__m512 t, __mmask16 real) {
     return _mm512_castsi512_ps(_mm512_maskz_add_epi32(real, _mm512_castps_si512(p), exponent));
 }
 
-// Sums over regions of e = exp(sharpness s) and of e s, e s^2, e^2, e^2 s and e^2 s^2, of 16 candidates.
+// Sums over regions of e = 2^t, where t is the cosine times `scale`, and of e t, e t^2, e^2, e^2 t and e^2 t^2, of 16
+// candidates.
 struct Sums {
-    __m512 e, es, ess, ee, ees, eess;
+    __m512 e, et, ett, ee, eet, eett;
 };
 
-inline void add_region(__m512 s, __m512 scale, __mmask16 real, Sums& total) {
-    const __m512 e = power_of_two(_mm512_mul_ps(s, scale), real);
-    const __m512 es = _mm512_mul_ps(e, s);
+inline void add_region(__m512 t, __mmask16 real, Sums& total) {
+    const __m512 e = power_of_two(t, real);
+    const __m512 et = _mm512_mul_ps(e, t);
     total.e = _mm512_add_ps(total.e, e);
-    total.es = _mm512_add_ps(total.es, es);
-    total.ess = _mm512_fmadd_ps(es, s, total.ess);
+    total.et = _mm512_add_ps(total.et, et);
+    total.ett = _mm512_fmadd_ps(et, t, total.ett);
     total.ee = _mm512_fmadd_ps(e, e, total.ee);
-    total.ees = _mm512_fmadd_ps(e, es, total.ees);
-    total.eess = _mm512_fmadd_ps(es, es, total.eess);
+    total.eet = _mm512_fmadd_ps(e, et, total.eet);
+    total.eett = _mm512_fmadd_ps(et, et, total.eett);
 }
 
 // How many of a group's regions are worth a look: those after them are no candidate's.
@@ -87,12 +89,13 @@ inline void write(const Sums& sums, const States& x, int64_t s, const Regions& v
     const __mmask16 there = left < 16 ? (1 << left) - 1 : 0xffff;
     const __m512 one = _mm512_set1_ps(1.0f), b = _mm512_set1_ps(f.sharpness);
     const __m512 total = _mm512_div_ps(one, _mm512_mask_mov_ps(one, there, sums.e));
-    const __m512 mean = _mm512_mul_ps(sums.es, total);
+    const __m512 unscaled = _mm512_mul_ps(total, _mm512_set1_ps(1 / f.scale));
+    const __m512 mean = _mm512_mul_ps(sums.et, unscaled);
     const __m512 g = _mm512_fnmadd_ps(b, mean, one);  // df/ds_k = a_k (g + b s_k)
     // First divided, then multiplied: squares of exp(40) are near the end of float32.
     const __m512 aa = _mm512_mul_ps(_mm512_mul_ps(sums.ee, total), total);
-    const __m512 aas = _mm512_mul_ps(b, _mm512_mul_ps(_mm512_mul_ps(sums.ees, total), total));
-    const __m512 aass = _mm512_mul_ps(_mm512_mul_ps(sums.eess, total), total);
+    const __m512 aas = _mm512_mul_ps(b, _mm512_mul_ps(_mm512_mul_ps(sums.eet, total), unscaled));
+    const __m512 aass = _mm512_mul_ps(_mm512_mul_ps(sums.eett, unscaled), unscaled);
     const __m512 inner = _mm512_fmadd_ps(g, aa, _mm512_add_ps(aas, aas));
     const __m512 pull = _mm512_fmadd_ps(g, inner, _mm512_mul_ps(_mm512_mul_ps(b, b), aass));
     __m512 error = _mm512_setzero_ps();
@@ -108,7 +111,7 @@ inline void write(const Sums& sums, const States& x, int64_t s, const Regions& v
     reach = _mm512_fmadd_ps(reach, _mm512_set1_ps(1.0001f), _mm512_set1_ps(f.rounding));
     _mm512_mask_storeu_ps(found.table + s * v.candidates + column, there, mean);
     _mm512_mask_storeu_ps(found.reach + s * v.candidates + column, there, reach);
-    const float most = _mm512_mask_reduce_max_ps(there, _mm512_mul_ps(sums.ess, total));
+    const float most = _mm512_mask_reduce_max_ps(there, _mm512_mul_ps(sums.ett, unscaled)) / f.scale;
     if (most > found.squares[s]) found.squares[s] = most;
 }
 

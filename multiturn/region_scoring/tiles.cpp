@@ -32,7 +32,6 @@ struct Known {
     const float *wide_scale, *narrow_scale;  // [16 candidates]
     uint16_t real;
     const float *x_wide, *x_narrow;  // [32 sessions] scales
-    __m512 scale;
     Sums* sums;
     int64_t done = 0;
 
@@ -52,11 +51,11 @@ struct Known {
         const __m512i whole = _mm512_add_epi32(_mm512_slli_epi32(_mm512_load_si512(products->high + done * 16), 8),
                                                _mm512_load_si512(products->mixed + done * 16));
         const __m512 x = _mm512_set1_ps(x_wide[done] * 256);
-        __m512 s = _mm512_mul_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(x, _mm512_loadu_ps(wide_scale)));
+        __m512 t = _mm512_mul_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(x, _mm512_loadu_ps(wide_scale)));
         if (NARROW)
-            s = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(products->narrow + done * 16)),
-                                _mm512_mul_ps(_mm512_set1_ps(x_narrow[done]), _mm512_loadu_ps(narrow_scale)), s);
-        add_region(s, scale, real, sums[done]);
+            t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(products->narrow + done * 16)),
+                                _mm512_mul_ps(_mm512_set1_ps(x_narrow[done]), _mm512_loadu_ps(narrow_scale)), t);
+        add_region(t, real, sums[done]);
         ++done;
     }
 };
@@ -122,11 +121,11 @@ void score(const States& x, int64_t s, const Regions& v, int64_t group, int64_t 
     const int64_t used = used_regions(v, group), row = (group * 2 + half) * v.regions;
     const int8_t* x_wide = (const int8_t*)x.wide + s / AT_ONCE * v.wide_steps * 4 * TILE;
     const int8_t* x_narrow = (const int8_t*)x.narrow + s / AT_ONCE * v.narrow_steps * 2 * TILE;
-    const __m512 scale = _mm512_set1_ps(f.sharpness * 1.44269504f);
     const auto known = [&](int64_t k) {
         const int64_t at = group * v.regions + k, column = at * 32 + half * 16;
-        return Known<NARROW>{&products[k & 1],   v.wide_scale + column, v.narrow_scale + column, v.real[at * 2 + half],
-                             x.wide_scale + s, x.narrow_scale + s,    scale,                   sums};
+        return Known<NARROW>{&products[k & 1],         v.wide_scale + column, v.narrow_scale + column,
+                             v.real[at * 2 + half],    x.wide_scale + s,      x.narrow_scale + s,
+                             sums};
     };
     Known<NARROW> before = known(0);
     before.real = 0;  // nothing yet
@@ -173,7 +172,7 @@ extern "C" void score_in_tiles(const States* states, const Regions* regions, con
     const int64_t products = 6 * regions->wide_steps + 2 * regions->narrow_steps;
     Score* const score = regions->narrow_steps ? score_for<true>(products) : score_for<false>(products);
     for (int64_t group = first; group < last; ++group)
-        for (int64_t half = 0; half < 2; ++half)
+        for (int64_t half = 0; half < 2 && group * 32 + half * 16 < regions->candidates; ++half)
             for (int64_t s = 0; s < states->count; s += AT_ONCE)
                 score(*states, s, *regions, group, half, *formula, *found);
     _tile_release();

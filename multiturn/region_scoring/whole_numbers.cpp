@@ -9,7 +9,7 @@ namespace {
 const int64_t REGIONS = 9;                   // at once: their cosines stay in the nearest cache
 const int64_t LANES = SESSIONS * HALVES;  // vectors of 16 candidates
 
-// Cosines of 12 sessions and 32 candidates for one region: the sums of whole numbers are exact.
+// Cosines, times the formula's scale, of 12 sessions and 32 candidates for one region: the sums of whole numbers are exact.
 //   x.wide, x.narrow  [session / 12][step][12 sessions] pairs of 16 bits, and fours of 8
 //   v.wide, v.narrow  [group][region][step][half][16 candidates] likewise; to narrow ones 128 is added
 inline void multiply(const States& x, int64_t s, const Regions& v, int64_t row, __m512* cosines) {
@@ -36,9 +36,9 @@ inline void multiply(const States& x, int64_t s, const Regions& v, int64_t row, 
                 cosines[i * HALVES + half]);
 }
 
-inline void add_regions(const __m512* cosines, const uint16_t* real, int64_t regions, __m512 scale, Sums& sums) {
+inline void add_regions(const __m512* cosines, const uint16_t* real, int64_t regions, Sums& sums) {
     Sums total = sums;
-    for (int64_t k = 0; k < regions; ++k) add_region(cosines[k * LANES], scale, real[2 * k], total);
+    for (int64_t k = 0; k < regions; ++k) add_region(cosines[k * LANES], real[2 * k], total);
     sums = total;
 }
 
@@ -52,7 +52,6 @@ extern "C" void score_whole_numbers(const States* states, const Regions* regions
                                     const Found* found, int64_t first, int64_t last) {
     const States& x = *states;
     const Regions& v = *regions;
-    const __m512 scale = _mm512_set1_ps(formula->sharpness * 1.44269504f);
     for (int64_t group = first; group < last; ++group) {
         const uint16_t* real = v.real + group * v.regions * 2;
         const int64_t used = used_regions(v, group);
@@ -64,7 +63,7 @@ extern "C" void score_whole_numbers(const States* states, const Regions* regions
                 for (int64_t i = 0; i < some; ++i)
                     multiply(x, s, v, group * v.regions + k + i, cosines + i * LANES);
                 for (int64_t lane = 0; lane < LANES; ++lane)
-                    add_regions(cosines + lane, real + 2 * k + lane % HALVES, some, scale, sums[lane]);
+                    add_regions(cosines + lane, real + 2 * k + lane % HALVES, some, sums[lane]);
             }
             for (int64_t lane = 0; lane < LANES && s + lane / HALVES < x.count; ++lane)
                 write(sums[lane], x, s + lane / HALVES, v, group * 32 + lane % HALVES * 16, *formula, *found);

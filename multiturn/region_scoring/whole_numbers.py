@@ -17,7 +17,7 @@ from multiturn.region_scoring.structs import Struct, fields
 _NARROW = 127  # the largest narrow number
 _AT_ONCE = 8 * GROUP  # candidates
 _ROUNDING = 2.0**-24  # of float32
-_EXP = 3e-6  # relative error of exp in sums.h
+_EXP, _LEAST = 3e-6, 2.0**-20  # relative error of exp in sums.h, and the sharpness there where it is less
 
 
 class _Regions(Struct):
@@ -31,7 +31,7 @@ class _States(Struct):
 
 
 class _Formula(Struct):
-    _fields_ = fields("", "sharpness floor growth rounding", ctypes.c_float)
+    _fields_ = fields("", "sharpness scale floor growth rounding", ctypes.c_float)
 
 
 class _Found(Struct):
@@ -119,12 +119,13 @@ class WholeNumbers:
         rounding = 16 * _ROUNDING  # of the products with the scales, of those themselves, and of their sum
         weights = (3 * sharpness * (2 + rounding) + self.regions + 16) * _ROUNDING + _EXP
         spread = sharpness * (1 + steepest)
+        scale = max(sharpness, _LEAST) / math.log(2)
         table, reach = torch.empty(2, sessions, self.candidates)
         in_order = self.layout.states(numbers, fewer)
         filled = {
             "start": pad(self.layout.starts(fewer).int(), (0, missing)),
-            "wide_scale": pad(factor.reciprocal().float(), (0, missing)),
-            "narrow_scale": pad(narrow_factor.reciprocal().float(), (0, missing)),
+            "wide_scale": pad(scale / factor, (0, missing)),
+            "narrow_scale": pad(scale / narrow_factor, (0, missing)),
             "terms": pad(terms, (0, missing)),
             "beside": torch.full((sessions + missing,), 4 * sharpness * weights + spread * rounding),
         }
@@ -136,7 +137,7 @@ class WholeNumbers:
         )
         # Sums of squares are within 2^-18 of the terms that they are made of.
         floor = (1 + 2 * sharpness) ** 2 * 2.0**-18
-        formula = _Formula(sharpness=sharpness, floor=floor, growth=spread, rounding=steepest * rounding)
+        formula = _Formula(sharpness=sharpness, scale=scale, floor=floor, growth=spread, rounding=steepest * rounding)
         largest: list[Tensor] = []
 
         def some(first: int, last: int) -> None:
@@ -149,8 +150,7 @@ class WholeNumbers:
         products = (sessions + missing) * len(self.real) * GROUP * self.regions * (self.axes.wide + self.axes.narrow)
         in_threads(some, len(self.real), products)
         within = 1.0001 * (self.norms.amax(1) @ terms).double() + rounding
-        known = Reach(reach, reach.amax(1).double())
-        return Screened(table, torch.stack(largest).amax(0), within, known, _EXP)
+        return Screened(table, torch.stack(largest).amax(0), within, Reach(reach), _EXP)
 
     def _along_axes(
         self, units: Float32[Tensor, "session dim"]
