@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
+from multiturn.region_scoring.layouts import Layout
+
 _REGIONS = 1 << 15  # looked at
 _NARROW, _LEFT_OUT = 0.2, 0.01  # root mean square length of what has 8 bits or nothing, and of what has nothing
-_WORTH_IT = 0.75  # of the products of 16-bit numbers
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ class Axes:
 
     @classmethod
     def of(
-        cls, vectors: Float32[Tensor, "candidate region dim"], mask: Bool[Tensor, "candidate region"], step: int
+        cls, vectors: Float32[Tensor, "candidate region dim"], mask: Bool[Tensor, "candidate region"], layout: Layout
     ) -> "Axes":
         """The axes of some regions at length 1; none, and all numbers in 16 bits, where that pays no more.
 
         Args:
             vectors: the regions, of any length but zero.
             mask: True where there is one.
-            step: how many numbers have 16 bits, and how many 8, is a multiple of this.
+            layout: of the numbers; it says what they cost.
         """
         candidates, regions, dim = vectors.shape
         stride = max(1, candidates * regions // _REGIONS)
@@ -46,8 +47,10 @@ class Axes:
         strengths, basis = torch.linalg.eigh(some.T @ some / len(some))  # ascending
         strengths, basis = strengths.clamp(min=0).flip(0), basis.flip(1)
         left = strengths.flip(0).cumsum(0).flip(0).sqrt()  # length of what lies along an axis and those after it
-        wide, end = (min(dim, -(-int((left > most).sum()) // step) * step) for most in (_NARROW, _LEFT_OUT))
-        if wide + (end - wide) / 2 > _WORTH_IT * dim:
+        wide, end = (
+            min(dim, -(-int((left > most).sum()) // layout.axes) * layout.axes) for most in (_NARROW, _LEFT_OUT)
+        )
+        if wide + layout.narrow_cost * (end - wide) > layout.worth_it * dim:
             return cls.none(dim)
         return cls(basis.contiguous(), wide, end - wide)
 

@@ -36,7 +36,7 @@ class AsManyBitsAsNeeded:
         layout: Layout,
     ) -> None:
         self._along = partial(WholeNumbers, vectors, norms, mask, library, layout)
-        self.numbers = self._along(Axes.of(vectors, mask, layout.axes))
+        self.numbers = self._along(Axes.of(vectors, mask, layout))
 
     def score(self, units: Float32[Tensor, "session dim"], sharpness: float, steepest: float) -> Screened:
         """See `multiturn.region_scoring.screened.Screen`."""

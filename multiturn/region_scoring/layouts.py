@@ -21,7 +21,9 @@ class Layout(Protocol):
         kernel: the function's name.
         sessions: at once.
         steps: numbers of a row that one instruction takes, wide ones and narrow ones.
-        axes: the best number of wide and of narrow numbers is a multiple of this.
+        axes: how many numbers are wide, and how many narrow, is best a multiple of this.
+        narrow_cost: of a narrow number, in wide ones.
+        worth_it: share of the cost of wide numbers alone, below which fewer bits make up for finding the axes.
         widest: the largest wide number.
         longest: a row of whole numbers may be, so that sums of products with another such row stay below 2^31.
     """
@@ -30,6 +32,8 @@ class Layout(Protocol):
     sessions: int
     steps: tuple[int, int]
     axes: int
+    narrow_cost: float
+    worth_it: float
     widest: int
     longest: int
 
@@ -58,6 +62,7 @@ class InPairs:
     """16 bits in pairs, and 8 bits in fours, which AVX-512 VNNI multiplies and adds up."""
 
     kernel, sessions, steps, axes = "score_whole_numbers", 12, (2, 4), 16
+    narrow_cost, worth_it = 1 / 2, 0.75
     widest, longest = 32_767, 46_000
 
     def regions(
@@ -92,6 +97,7 @@ class InTiles:
     """
 
     kernel, sessions, steps, axes = "score_in_tiles", GROUP, (_TILE, _TILE), _TILE
+    narrow_cost, worth_it = 1 / 3, 0.3  # most of the time goes into other things than products
     widest, longest = 127 * 256 + 127, 700_000  # sums are of products over 256
 
     def regions(

@@ -148,11 +148,14 @@ def test_what_is_no_close_call_is_surely_so(dim, formula, way):
             assert bool((best | (part < least)).all())
 
 
+DIM = 512  # so many that fewer bits are worth finding the axes on any processor
+
+
 def learned(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Regions that lie near a few axes, and state vectors that do."""
-    generator, falling = torch.Generator().manual_seed(seed), 10 ** torch.linspace(0, -3, 256)
-    scenes, regions = torch.randn(300, 1, 256, generator=generator), torch.randn(300, 36, 256, generator=generator)
-    return (scenes + regions) * falling, torch.randn(24, 256, generator=generator) * falling
+    generator, falling = torch.Generator().manual_seed(seed), 10 ** (-3 * torch.arange(DIM) / 256)
+    scenes, regions = torch.randn(300, 1, DIM, generator=generator), torch.randn(300, 36, DIM, generator=generator)
+    return (scenes + regions) * falling, torch.randn(24, DIM, generator=generator) * falling
 
 
 @pytest.mark.parametrize("way", WAYS[:2])
@@ -167,18 +170,18 @@ def test_few_scores_of_learned_features_are_close_calls(way):
     found = scores.close(0, 300, limits_at(scores.exact(torch.arange(24), target), 1))
     assert found is not None
     assert len(found[1].session) < 24 * 10
-    assert screen.numbers.axes.wide + screen.numbers.axes.narrow < 256
+    assert screen.numbers.axes.wide + screen.numbers.axes.narrow < DIM / 2
 
 
 @pytest.mark.parametrize("way", WAYS[:2])
 def test_state_vectors_along_other_axes_get_all_bits(way):
     vectors, _ = learned(0)
-    other = torch.randn(24, 256, generator=torch.Generator().manual_seed(1))
+    other = torch.randn(24, DIM, generator=torch.Generator().manual_seed(1))
     regions = laid_out(vectors, torch.ones(300, 36) > 0, way)
     scores = StateScores.start(24, 1, regions, CODE).after(torch.zeros(24).long(), other)
     screen = screened(scores).regions.screen
     assert isinstance(screen, AsManyBitsAsNeeded)
-    assert screen.numbers.axes.wide == 256
+    assert screen.numbers.axes.wide == DIM
     assert float(scores.columns[0].bound.reach.mean()) < 0.05 * float(scores.columns[0].table.std(1).mean())
     plain = laid_out(vectors, torch.ones(300, 36) > 0, "pytorch")
     expected = search(StateScores.start(24, 1, plain, CODE).after(torch.zeros(24).long(), other), 7, torch.arange(24))
