@@ -50,10 +50,14 @@ class AttributeSearch:
 
     def new_retriever(self) -> AttributeSpace:
         """See `multiturn.task.Task.new_retriever`."""
-        space, gallery = self.settings.space, self.features.gallery("train")
+        space, fingerprint = self.settings.space, self.features.gallery("train").fingerprint
+        names, classifier = list(ATTRIBUTES), self.features.teacher()
+        likelihood = 0.0 if classifier is None else space.likelihood
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
-            made = AttributeSpace(list(ATTRIBUTES), gallery.fingerprint, self.features.dim, space.dim, space.hidden)
+            made = AttributeSpace(names, fingerprint, self.features.dim, space.dim, space.hidden, likelihood)
+        if classifier is not None and made.classify is not None:
+            made.classify.load_state_dict(classifier.state_dict())
         return made.to(self._device)
 
     def load_retriever(self, checkpoint: str) -> AttributeSpace:
@@ -69,7 +73,8 @@ class AttributeSearch:
         # The other processes read what the first one has encoded.
         with launched().main_process_first():
             views = self.features.views(space.views, self.settings.features.view, ~seed)
-        return SpaceLoss(retriever, gallery, attributes, space, 2 * seed, views, self.features.teacher())
+        teacher = self.features.teacher()
+        return SpaceLoss(retriever, gallery, attributes, space, 2 * seed, views, teacher and teacher.forward)
 
     def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""

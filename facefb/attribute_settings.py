@@ -17,7 +17,7 @@ class SpaceSettings:
     """The common space of faces and queries, and its loss.
 
     Args:
-        dim: of the space.
+        dim: of the space, the likelihoods included.
         hidden: width of the hidden layer of each tower; 0 leaves it out.
         loss: 'triplet' moves a face to its own query, away from queries that are wrong of it, as the source does;
             'softmax' moves all faces of a batch that fit a query before those that do not.
@@ -30,6 +30,9 @@ class SpaceSettings:
         most_told: a partial query tells from 1 to so many attributes, or to all where there are fewer.
         teacher: share of the softmax loss that is learned from the attribute classifier, if the features are of one,
             instead of from the true attributes: how likely it thinks that each face fits.
+        likelihood: what a unit of the attribute classifier's log-likelihood counts beside the cosine in a search, if
+            the features are of one; it then takes 80 numbers of the space. 0 does without it. The towers learn as if
+            it were not there.
         queries: made of each face of a batch, each of other attributes.
         views: random views of each training face, as `features.view` has them, that faces are learned from beside the
             faces as they are; one of all of these in each epoch.
@@ -45,13 +48,14 @@ class SpaceSettings:
     partial: bool = True
     most_told: int = 40
     teacher: float = 0.0
+    likelihood: float = 0.0
     queries: int = 1
     views: int = 0
 
     def __post_init__(self) -> None:
         for name in ("dim", "most_told", "queries"):
             at_least(name, getattr(self, name), 1)
-        for name in ("hidden", "margin", "hard_negatives", "hard_weight", "views"):
+        for name in ("hidden", "margin", "hard_negatives", "hard_weight", "likelihood", "views"):
             at_least(name, getattr(self, name), 0)
         if not self.temperature > 0:
             raise ValueError(f"temperature must be above 0, not {self.temperature}")

@@ -15,7 +15,7 @@ from multiturn.scoring import VectorScores, norms_of_rows
 
 @dataclass(frozen=True)
 class SpaceState:
-    """What is wanted of the targets, and the gallery's faces in the common space."""
+    """What is wanted of the targets, and the gallery's faces as queries are compared with them."""
 
     wanted: Int8[Tensor, "session attribute"]
     faces: Float[Tensor, "candidate dim"]
@@ -25,34 +25,52 @@ class SpaceState:
 class AttributeSpace(nn.Module, HubModel):
     """Maps frozen face features and wanted attributes into one space, where the cosine ranks faces.
 
+    With `likelihood`, two numbers of the space for each attribute hold how likely a fixed classifier of the features
+    thinks that a face has it and lacks it. They are no part of the cosine: a query adds up those that it asks for.
+
     Args:
         attributes: names of the attributes that a query may want or not want, in their order.
         fingerprint: of the encoder whose features it was trained on; a gallery of another one is refused.
         feature_dim: length of those features.
-        dim: of the common space.
+        dim: of the common space, those numbers included.
         hidden: width of the one hidden layer of each tower; 0 leaves it out.
+        likelihood: what a unit of the classifier's log-likelihood counts beside the cosine; 0 does without it. Above 0,
+            `classify` is to be set: it maps features to logits, and is not trained.
+    Raises:
+        ValueError: `likelihood` leaves no number of the space to the towers.
     Source:
         papers/face-attribute-retrieval.txt, "Image retrieval face attributes": image and attribute vectors in one
         300-d space, compared by cosine. The slide with the layers is a picture that says nothing in words, so the
         hidden layer is ours. There an attribute is 1 or 0, which cannot leave one out of a query; here one input
-        says that it is wanted and another that it is not, and an unsaid attribute sets neither.
+        says that it is wanted and another that it is not, and an unsaid attribute sets neither. The likelihoods are
+        ours.
     """
 
     def __init__(
-        self, attributes: Sequence[str], fingerprint: str, feature_dim: int = 256, dim: int = 300, hidden: int = 512
+        self,
+        attributes: Sequence[str],
+        fingerprint: str,
+        feature_dim: int = 256,
+        dim: int = 300,
+        hidden: int = 512,
+        likelihood: float = 0.0,
     ) -> None:
         super().__init__()
-        self.attributes, self.fingerprint = tuple(attributes), fingerprint
-        self.image_tower = _tower(feature_dim, hidden, dim)
-        self.attribute_tower = _tower(2 * len(self.attributes), hidden, dim)
+        self.attributes, self.fingerprint, self.likelihood = tuple(attributes), fingerprint, likelihood
+        given = 2 * len(self.attributes) if likelihood else 0
+        if dim <= given:
+            raise ValueError(f"the likelihoods of {given // 2} attributes take {given} of the {dim} numbers; raise dim")
+        self.image_tower = _tower(feature_dim, hidden, dim - given)
+        self.attribute_tower = _tower(2 * len(self.attributes), hidden, dim - given)
+        self.classify = nn.Linear(feature_dim, len(self.attributes)).requires_grad_(False) if likelihood else None
 
-    def images(self, features: Float[Tensor, "face feature"]) -> Float[Tensor, "face dim"]:
-        """Faces in the common space."""
+    def images(self, features: Float[Tensor, "face feature"]) -> Float[Tensor, "face learned"]:
+        """Faces in what is learned of the common space."""
         return self.image_tower(features)
 
-    def queries(self, wanted: Int8[Tensor, "query attribute"]) -> Float[Tensor, "query dim"]:
-        """Queries in the common space."""
-        return self.attribute_tower(torch.cat([wanted > 0, wanted < 0], 1).float())
+    def queries(self, wanted: Int8[Tensor, "query attribute"]) -> Float[Tensor, "query learned"]:
+        """Queries in what is learned of the common space."""
+        return self.attribute_tower(_said(wanted))
 
     def start(self, sessions: int, gallery: Gallery) -> SpaceState:
         """See `multiturn.session.Retriever.start`.
@@ -61,7 +79,12 @@ class AttributeSpace(nn.Module, HubModel):
             ValueError: the gallery was made by another encoder.
         """
         gallery.check_made_by(self.fingerprint)
-        faces = self.images(gallery.vectors.float())
+        features = gallery.vectors.float()
+        faces = self.images(features)
+        if self.classify is not None:
+            logits = self.classify(features)
+            likelihoods = nn.functional.logsigmoid(torch.cat([logits, -logits], 1))
+            faces = torch.cat([nn.functional.normalize(faces, dim=1), self.likelihood * likelihoods], 1)
         wanted = torch.zeros(sessions, len(self.attributes), dtype=torch.int8, device=faces.device)
         return SpaceState(wanted, faces, norms_of_rows(faces))
 
@@ -74,8 +97,12 @@ class AttributeSpace(nn.Module, HubModel):
         return SpaceState(checked_wanted(reply, len(self.attributes)), state.faces, state.norms)
 
     def score(self, state: SpaceState, gallery: Gallery) -> VectorScores:
-        """See `multiturn.session.Retriever.score`: the cosine of query and face."""
-        return VectorScores(self.queries(state.wanted), state.faces, state.norms, "cosine")
+        """See `multiturn.session.Retriever.score`: the cosine of query and face, and the likelihood that it fits."""
+        queries = self.queries(state.wanted)
+        if self.classify is None:
+            return VectorScores(queries, state.faces, state.norms, "cosine")
+        both = torch.cat([nn.functional.normalize(queries, dim=1), _said(state.wanted)], 1)
+        return VectorScores(both, state.faces, state.norms, "dot")
 
 
 def checked_wanted(reply: Reply, attributes: int) -> Int8[Tensor, "session attribute"]:
@@ -89,6 +116,11 @@ def checked_wanted(reply: Reply, attributes: int) -> Int8[Tensor, "session attri
     if reply.wanted.shape[1] != attributes:
         raise ValueError(f"the reply speaks of {reply.wanted.shape[1]} attributes, the retriever knows {attributes}")
     return reply.wanted
+
+
+def _said(wanted: Int8[Tensor, "query attribute"]) -> Float[Tensor, "query sign"]:
+    """1 for each attribute that is wanted, then for each that is not; 0 elsewhere."""
+    return torch.cat([wanted > 0, wanted < 0], 1).float()
 
 
 def _tower(width: int, hidden: int, dim: int) -> nn.Sequential:

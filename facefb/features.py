@@ -1,7 +1,5 @@
 """Frozen features of faces: the encoder is trained or loaded, and each part of the data encoded once and kept."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -108,8 +106,8 @@ class FaceFeatures:
             logits: Tensor = network.logits(raw.vectors.to(network.classify.weight.device))
         return Gallery(raw.ids, logits.to(self._device), f"{raw.fingerprint}-logits", raw.source)
 
-    def teacher(self) -> Callable[[Tensor], Tensor] | None:
-        """What gives the logits of `predictions`, of features as galleries have them; None likewise."""
+    def teacher(self) -> nn.Linear | None:
+        """What gives the logits of `predictions`, of features as galleries have them, not trained; None likewise."""
         network = self._classifier()
         if network is None:
             return None
@@ -118,7 +116,10 @@ class FaceFeatures:
         if scale is not None:
             mean, std = scale.mean.to(weight.device), scale.std.to(weight.device)
             weight, bias = weight * std, bias + weight @ mean
-        return partial(nn.functional.linear, weight=weight.to(self._device), bias=bias.to(self._device))
+        made = nn.Linear(weight.shape[1], weight.shape[0], device=self._device).requires_grad_(False)
+        made.weight.copy_(weight)
+        made.bias.copy_(bias)
+        return made
 
     def _classifier(self) -> SEResNet | None:
         encoder = self._encoder

@@ -71,6 +71,13 @@ CASES = [
     Case("celeba-feedback", "GRU", lambda: FeedbackRetriever(NAMES, "enc", DIM, 8), GALLERY, WITNESS),
     Case("celeba-feedback", "classifier", AttributeMatching, LOGITS, WITNESS),
     Case("celeba-attributes", "space", lambda: AttributeSpace(NAMES, "enc", DIM, 5, 8), GALLERY, QUERIES),
+    Case(
+        "celeba-attributes",
+        "space with likelihoods",
+        lambda: AttributeSpace(NAMES, "enc", DIM, 5 + 2 * len(NAMES), 8, 0.1),
+        GALLERY,
+        QUERIES,
+    ),
     Case("celeba-attributes", "classifier", lambda: AttributeMatching("likelihood"), LOGITS, QUERIES),
     Case("lfw-reverse", "examples", lambda: ExampleRetriever("enc"), GALLERY, PHOTOS),
     Case(

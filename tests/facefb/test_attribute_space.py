@@ -5,14 +5,17 @@ import json
 import pytest
 import torch
 
+from data_prep.faces import FaceSettings
 from facefb.attribute_queries import AttributeQueries, SilentQueries, check_told, fitting, list_measures, read_query
-from facefb.attribute_settings import QuerySettings, SpaceSettings
+from facefb.attribute_settings import AttributeSearchSettings, QuerySettings, SpaceSettings
 from facefb.attribute_space import AttributeSpace
 from facefb.matching import AttributeMatching
+from facefb.settings import FeatureSettings
 from multiturn.contracts import check_retriever, check_user
 from multiturn.gallery import Gallery
 from multiturn.replies import TextReply, WantedReply, reply_from_rows
 from multiturn.session import Session, play
+from multiturn.settings import TrainingSettings
 
 NAMES, FACES, FEATURES = ["Male", "Smiling", "Young", "Bald", "Wearing_Hat", "Eyeglasses"], 60, 7
 GENERATOR = torch.Generator().manual_seed(3)
@@ -22,14 +25,42 @@ TARGETS = torch.tensor([4, 50, 11])
 QUERIES = AttributeQueries(ATTRIBUTES, [3, 4])
 
 
-def space(hidden: int = 8) -> AttributeSpace:
+def space(hidden: int = 8, likelihood: float = 0.0) -> AttributeSpace:
     torch.manual_seed(0)
-    return AttributeSpace(NAMES, "enc", FEATURES, 5, hidden).eval()
+    dim = 5 + 2 * len(NAMES) if likelihood else 5
+    return AttributeSpace(NAMES, "enc", FEATURES, dim, hidden, likelihood).eval()
+
+
+@torch.no_grad()
+def scores_of(one: AttributeSpace, wanted: torch.Tensor) -> torch.Tensor:
+    state = one.start(len(wanted), GALLERY)
+    return one.score(one.update(state, WantedReply(wanted), GALLERY), GALLERY).block(0, FACES)
 
 
 @pytest.mark.parametrize("hidden", [0, 8])
-def test_the_space_keeps_a_retrievers_promises(hidden):
-    check_retriever(space(hidden), GALLERY, QUERIES, TARGETS)
+@pytest.mark.parametrize("likelihood", [0.0, 0.1])
+def test_the_space_keeps_a_retrievers_promises(hidden, likelihood):
+    check_retriever(space(hidden, likelihood), GALLERY, QUERIES, TARGETS)
+
+
+@torch.no_grad()
+def test_a_unit_of_likelihood_counts_so_much_beside_the_cosine_that_is_learned():
+    one, wanted = space(likelihood=0.3), QUERIES.wanted(torch.arange(3), TARGETS, 1)
+    assert one.classify is not None
+    learned = torch.nn.functional.cosine_similarity(
+        one.queries(wanted)[:, None], one.images(GALLERY.vectors)[None], dim=2
+    )
+    classifier = AttributeMatching("likelihood")
+    logits = Gallery.of(GALLERY.ids, one.classify(GALLERY.vectors), "logits", "s")
+    told = classifier.update(classifier.start(3, logits), WantedReply(wanted), logits)
+    likelihoods = classifier.score(told, logits).block(0, FACES)
+    assert torch.allclose(scores_of(one, wanted), learned + 0.3 * likelihoods, atol=1e-5)
+
+
+def test_the_likelihoods_are_a_part_of_the_space():
+    assert space(likelihood=0.1).start(1, GALLERY).faces.shape == (FACES, 5 + 2 * len(NAMES))
+    with pytest.raises(ValueError, match="likelihoods of 6 attributes take 12 of the 12 numbers; raise dim"):
+        AttributeSpace(NAMES, "enc", FEATURES, 12, 8, 0.1)
 
 
 @pytest.mark.parametrize("count", ["matches", "likelihood"])
@@ -156,6 +187,8 @@ def test_settings_refuse_what_makes_no_sense():
         SpaceSettings(dim=0)
     with pytest.raises(ValueError, match="temperature must be above 0, not"):
         SpaceSettings(temperature=0.0)
+    with pytest.raises(ValueError, match=r"likelihood must be at least 0, not -0\.1"):
+        SpaceSettings(likelihood=-0.1)
     with pytest.raises(ValueError, match="most_told must be at least 1, not 0"):
         SpaceSettings(most_told=0)
     with pytest.raises(ValueError, match=r"share of the softmax loss, from 0 to 1, not 1\.5 of softmax"):
@@ -164,14 +197,27 @@ def test_settings_refuse_what_makes_no_sense():
         SpaceSettings(teacher=0.5)
 
 
-@torch.no_grad()
-def test_a_checkpoint_scores_the_same_to_the_last_bit(tmp_path):
-    before = space()
+@pytest.mark.parametrize("likelihood", [0.0, 0.1])
+def test_a_checkpoint_scores_the_same_to_the_last_bit(tmp_path, likelihood):
+    before = space(likelihood=likelihood)
     before.save_pretrained(tmp_path)
     after = AttributeSpace.from_pretrained(tmp_path)
-    wanted = WantedReply(ATTRIBUTES[:2])
-    scores = [
-        one.score(one.update(one.start(2, GALLERY), wanted, GALLERY), GALLERY).block(0, FACES)
-        for one in (before, after)
-    ]
-    assert torch.equal(scores[0], scores[1])
+    assert torch.equal(scores_of(before, ATTRIBUTES[:2]), scores_of(after, ATTRIBUTES[:2]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["untrained", "identities"])
+def test_the_likelihoods_are_those_of_the_classifier_that_made_the_features_if_there_is_one(tmp_path, kind):
+    training = TrainingSettings(epochs=1, batch_size=16)
+    settings = AttributeSearchSettings(
+        FaceSettings(count=60, size=32),
+        FeatureSettings(kind=kind, channels=[8, 8, 8, 16], height=32, width=32, training=training),
+        SpaceSettings(dim=81, likelihood=0.1),
+    )
+    task = settings.build(tmp_path)
+    task.prepare()
+    made, predictions = task.new_retriever(), task.features.predictions("test")
+    assert (made.classify is None) == (predictions is None) == (kind == "identities")
+    if made.classify is not None and predictions is not None:
+        logits = made.classify(task.features.gallery("test").vectors)
+        assert torch.allclose(logits, predictions.vectors, atol=1e-4)

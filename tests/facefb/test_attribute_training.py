@@ -100,6 +100,20 @@ def test_the_likelihood_of_a_fit_is_the_product_over_what_is_wanted():
     assert fits == pytest.approx([1 / (1 + math.exp(-0.3)) / (1 + math.exp(-0.2)), 1])
 
 
+def test_the_towers_learn_as_if_the_likelihoods_were_not_there():
+    torch.manual_seed(0)
+    plain = AttributeSpace(NAMES, "enc", FEATURES, 5, 8)
+    torch.manual_seed(0)
+    beside = AttributeSpace(NAMES, "enc", FEATURES, 5 + 2 * len(NAMES), 8, 0.1)
+    losses = [
+        SpaceLoss(one, GALLERY, ATTRIBUTES, SpaceSettings(loss="softmax"), 0)(BATCH, 0) for one in (plain, beside)
+    ]
+    losses[1].backward()
+    assert torch.equal(*losses)
+    assert beside.classify is not None and beside.classify.weight.grad is None
+    assert all(one.grad is not None for one in beside.parameters() if one.requires_grad)
+
+
 def test_the_share_of_the_teacher_lies_between_the_two_losses():
     torch.manual_seed(0)
     network = AttributeSpace(NAMES, "enc", FEATURES, 5, 8)

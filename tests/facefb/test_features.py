@@ -151,6 +151,7 @@ def test_a_teacher_gives_the_predictions_from_features_as_galleries_have_them(fa
     teacher, predictions = features.teacher(), features.predictions("test")
     assert teacher is not None and predictions is not None
     assert torch.allclose(teacher(features.gallery("test").vectors), predictions.vectors, atol=1e-4)
+    assert not any(one.requires_grad for one in teacher.parameters())
 
 
 def test_an_encoder_that_is_no_attribute_classifier_makes_no_predictions(faces: Faces, tmp_path: Path):
