@@ -47,12 +47,9 @@ def test_re_embedding_does_not_collapse_and_dips_only_without_the_old_coordinate
 
 
 ATTRIBUTES = ["celeba-attributes", "celeba-attributes-200", "celeba-attributes-one-crop"]
-NOT_MET = pytest.mark.xfail(
-    reason="a goal that is not met: the classifier's log-likelihoods rank a hair better, README.md"
-)
 
 
-@pytest.mark.parametrize("name", [pytest.param(ATTRIBUTES[0], marks=NOT_MET), *ATTRIBUTES[1:]])
+@pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_attribute_space_ranks_at_least_as_well_as_the_classifier(name):
     average = by_turn(published(name), "average_precision")
     classifiers = [value[-1] for method, value in average.items() if method.startswith("attribute classifier")]
