@@ -103,16 +103,17 @@ class WholeNumbers:
         e_k = dx.v_k + x'.dv_k, where dx and dv_k are what rounding took of x = x' + dx and of v_k; in the third it is
         x.v_k. So |e| <= |dx| norm(V) + |x'| norm(dV) for either of two, and |x| norm(V) for the third, by the
         matrices' largest singular values, and |sum_k w_k e_k| <= |w| |e|. If the kernel leaves out the products of low
-        bytes, l and l_k, then |l| norm(L) is added. |w| is computed at the computed cosines; on
-        the way, of length |e| at most in each s_k, no a_k grows by more than exp(2 b |e|), and no 1 + b (s_k - f) by
-        more than b (1 + steepest) |e|. What rounds the sums and products themselves moves each cosine.
+        bytes, l and l_k, then |l| norm(L) is added. |w| is computed at the computed cosines; on the way, of length |e|
+        at most in each s_k, no a_k grows by more than exp(2 b |e|), and no 1 + b (s_k - f) by more than
+        b (1 + steepest) |e|. What rounds the sums and products themselves moves each cosine.
         """
         sessions, missing = len(units), -len(units) % self.layout.sessions
         wide, narrow, rest = self._along_axes(units)
         numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest)
         fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
+        # Vectors along the axes are rounded to float32, and so is what rounding takes of them.
         length, away, missed, low = (
-            rows.norm(dim=1).double() + _ROUNDING
+            rows.norm(dim=1).double() + 2 * _ROUNDING
             for rows in (narrow, narrow_lost, lost, self.layout.low(numbers) / factor[:, None])
         )
         terms = 1.0001 * torch.stack([missed, 1 + missed, low, away, length + away, rest]).float()
