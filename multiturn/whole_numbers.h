@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#if defined(__AVX512VNNI__) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
+#if defined(__AVX512VNNI__) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define HAS_WHOLE_NUMBERS 1
 
 #include <immintrin.h>

@@ -10,8 +10,9 @@ namespace {
 
 // Scores that are sums of shares of similarities.
 struct Shares {
-    const float *const *tables, *const *reaches;  // [column] of [session, candidate]: similarities, and their reach
-    const float* shares;                          // [column][session]
+    const float* const* tables;      // [column] of [session, candidate]: similarities
+    const uint16_t* const* reaches;  // likewise: how far they may be wrong, in bfloat16
+    const float* shares;             // [column][session]
     // [column][session] what an error is at most, what is to be added to a reach, and what both are then multiplied by
     const float *most, *more, *times;
     int64_t columns, sessions, candidates;
@@ -34,7 +35,8 @@ inline void bound(const Shares& of, int64_t s, int64_t first, int64_t count, flo
         for (int64_t m = 0; m < of.columns; ++m) {
             const int64_t at = m * of.sessions + s, cell = s * of.candidates + first + c;
             if (of.shares[at] == 0) continue;
-            const __m512 reach = _mm512_maskz_loadu_ps(there, of.reaches[m] + cell);
+            const __m512i bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, of.reaches[m] + cell));
+            const __m512 reach = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
             const __m512 own = _mm512_min_ps(_mm512_add_ps(reach, _mm512_set1_ps(of.more[at])), _mm512_set1_ps(of.most[at]));
             const __m512 similarity = _mm512_maskz_loadu_ps(there, of.tables[m] + cell);
             total = _mm512_fmadd_ps(_mm512_set1_ps(of.shares[at]), similarity, total);

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float32, Float64, Int16
+from jaxtyping import BFloat16, Bool, Float32, Float64, Int16
 from torch import Tensor
 
 HALF = 16  # candidates of one register
@@ -17,10 +17,10 @@ class Reach:
     """How far similarities may be wrong, where more is known of single ones than of a session's.
 
     Attributes:
-        table: of each.
+        table: of each, rounded up: few bits are read soon.
     """
 
-    table: Float32[Tensor, "session candidate"]
+    table: BFloat16[Tensor, "session candidate"]
 
     @cached_property
     def most(self) -> Float64[Tensor, " session"]:
@@ -32,7 +32,7 @@ class Reach:
 class Bound:
     """A bound on the error of single similarities: `times` the lesser of `most` and the sum of `reach` and `more`."""
 
-    reach: Float32[Tensor, "session candidate"]
+    reach: BFloat16[Tensor, "session candidate"]
     most: Float64[Tensor, " session"]
     more: Float64[Tensor, " session"]
     times: float

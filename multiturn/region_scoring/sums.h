@@ -37,9 +37,11 @@ struct Formula {
     float sharpness, scale, floor, growth, rounding;
 };
 
-// What is found: similarities and their reach [session, candidate], and the largest mean square so far [session].
+// What is found: similarities and their reach, in bfloat16, [session, candidate]; the largest mean square so far [session].
 struct Found {
-    float *table, *reach, *squares;
+    float* table;
+    uint16_t* reach;
+    float* squares;
 };
 
 // 2^t, |t| < 120, and 0 where `real` has no bit: the best polynomial of degree 4 on [-1/2, 1/2] is within 2.6e-6.
@@ -110,7 +112,9 @@ inline void write(const Sums& sums, const States& x, int64_t s, const Regions& v
     __m512 reach = _mm512_mul_ps(_mm512_mul_ps(grown, root), error);
     reach = _mm512_fmadd_ps(reach, _mm512_set1_ps(1.0001f), _mm512_set1_ps(f.rounding));
     _mm512_mask_storeu_ps(found.table + s * v.candidates + column, there, mean);
-    _mm512_mask_storeu_ps(found.reach + s * v.candidates + column, there, reach);
+    // Rounded up.
+    const __m512i bits = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(reach), _mm512_set1_epi32(0xffff)), 16);
+    _mm512_mask_cvtepi32_storeu_epi16(found.reach + s * v.candidates + column, there, bits);
     const float most = _mm512_mask_reduce_max_ps(there, _mm512_mul_ps(sums.ett, unscaled)) / f.scale;
     if (most > found.squares[s]) found.squares[s] = most;
 }

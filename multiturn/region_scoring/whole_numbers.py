@@ -121,7 +121,8 @@ class WholeNumbers:
         weights = (3 * sharpness * (2 + rounding) + self.regions + 16) * _ROUNDING + _EXP
         spread = sharpness * (1 + steepest)
         scale = max(sharpness, _LEAST) / math.log(2)
-        table, reach = torch.empty(2, sessions, self.candidates)
+        table = torch.empty(sessions, self.candidates)
+        reach = torch.empty_like(table, dtype=torch.bfloat16)
         in_order = self.layout.states(numbers, fewer)
         filled = {
             "start": pad(self.layout.starts(fewer).int(), (0, missing)),
