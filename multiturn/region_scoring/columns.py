@@ -39,7 +39,7 @@ class Column:
     ) -> None:
         vectors = vectors.detach().float()
         self.regions, self.formula, self.fine = regions, formula, fine
-        lengths = norms_of_rows(vectors)
+        lengths = norms_of_rows(vectors) if regions.kernel is None else regions.kernel.norms_of_rows(vectors)
         if not bool(usable(lengths).all()):
             session = int((~usable(lengths)).nonzero()[0, 0])
             raise ValueError(

@@ -46,6 +46,15 @@ class Kernel:
             return None
         return InTiles() if self.tiles else InPairs()
 
+    def norms_of_rows(self, vectors: Float32[Tensor, "row dim"]) -> Float64[Tensor, " row"]:
+        """See `multiturn.scoring.norms_of_rows`, whose bits these are."""
+        rows, dim = vectors.shape
+        vectors, squares = vectors.contiguous(), torch.empty(rows, dtype=torch.float64)
+        scratch = torch.empty(dim + 1, dtype=torch.float64)
+        sizes = (ctypes.c_int64(rows), ctypes.c_int64(dim))
+        self._in_fixed_order.squares_in_fixed_order(at(vectors), *sizes, at(scratch), at(squares))
+        return squares.sqrt()
+
     def score_pairs(
         self,
         vectors: Float32[Tensor, "candidate region dim"],

@@ -9,6 +9,7 @@ import torch
 from multiturn.region_scoring import StateScores
 from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
+from multiturn.scoring import norms_of_rows
 from tests.multiturn.drawn_regions import CODE, WAYS, laid_out, ragged, slow
 
 
@@ -94,6 +95,18 @@ def test_bytes_of_wide_numbers_fit_tiles():
     low = layout.low(every)
     assert float(low.min()) == -128 and float(low.max()) == 127
     assert float(((every - low) / 256).abs().max()) == 127
+
+
+@pytest.mark.parametrize("dim", [1, 2, 7, 33, 256, 600])
+def test_norms_have_the_same_bits_compiled_and_not(dim):
+    compiled = kernel()
+    if compiled is None:
+        pytest.skip("no C++ compiler")
+    vectors = torch.randn(50, dim, generator=torch.Generator().manual_seed(dim)) ** 5
+    vectors[:4, 0] = torch.tensor([torch.nan, torch.inf, 0.0, 1e30])
+    found, expected = compiled.norms_of_rows(vectors), norms_of_rows(vectors)
+    assert torch.equal(found.view(torch.int64)[1:], expected.view(torch.int64)[1:])
+    assert bool(found[:1].isnan().all())
 
 
 @pytest.mark.parametrize("shape", [(33, 70, 5, 1300), (7, 40, 3, 64), (40, 33, 1, 128)], ids=str)
