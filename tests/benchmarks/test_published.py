@@ -130,3 +130,13 @@ def test_the_defaults_take_less_than_four_minutes():
     """Of a quiet machine's clock; or of one core's time, where other programs were running."""
     for task, one in published("defaults")["tasks"].items():
         assert min(one["wall_seconds"], one["processor_seconds"]) < 240, task
+
+
+RANDOM = pytest.mark.xfail(reason="a goal that is not met: of random states more scores are close calls, RESULTS.md")
+
+
+@pytest.mark.parametrize("kind", [pytest.param("random", marks=RANDOM), "near their targets", "of a trained model"])
+def test_regions_are_ranked_a_hundred_times_as_fast_as_by_the_classic_ranker(kind):
+    found = published("regions")["kinds"][kind]
+    assert found["agreement"]["ours"]["right"] == found["agreement"]["ours"]["of"] > 0
+    assert found["ways"]["classic"]["times_ours"] >= 100
