@@ -78,6 +78,7 @@ class Kernel:
         tables = [*(at(one) for one in (vectors, norms, counts)), pointers, at(places)]
 
         def some(first: int, last: int) -> None:
+            # Room for either function; each says in its source what it takes.
             scratch = torch.empty(12 * dim + slots + 82 * (widest + 8), dtype=torch.float64)
             score(
                 *tables,

@@ -12,9 +12,10 @@ typedef float Floats __attribute__((vector_size(32), aligned(4)));
 typedef double Doubles __attribute__((vector_size(64), aligned(8)));
 typedef int64_t Integers __attribute__((vector_size(64), aligned(8)));
 
-const int64_t REGIONS = 4, VECTORS = 5;       // at once: their sums fill the registers
-const int64_t BLOCK = 3 * REGIONS;            // regions in float64 that stay in the nearest cache, beside the vectors
-const int64_t FEW = VECTORS, MOST = 16 * VECTORS;  // state vectors: not worth converting regions, and for one image
+const int64_t REGIONS = 4, VECTORS = 5;  // at once: their sums fill the registers
+const int64_t BLOCK = 3 * REGIONS;       // regions in float64 that stay in the nearest cache, beside the vectors
+const int64_t FEW = VECTORS;             // state vectors of one image for which its regions are not worth converting
+const int64_t MOST = 16 * VECTORS;       // that are kept in mind
 
 inline Doubles widened(const float* x) {
 #if defined(__AVX512F__)

@@ -60,8 +60,9 @@ class Pairs:
         unsure = (multiple - torch.floor(multiple) - 0.5).abs() * self.grid <= self.reach
         rounded = torch.round(multiple) * self.grid
         places = unsure.nonzero()[:, 0]
-        careful_ones = len(places) if self.regions.kernel is not None else at_once // self.places.shape[1]
-        for some in places.split(max(1, careful_ones)) if len(places) else ():
+        # The compiled kernel holds one pair at a time.
+        careful_at_once = at_once // self.places.shape[1] if self.regions.kernel is None else len(places)
+        for some in places.split(max(1, careful_at_once)) if len(places) else ():
             careful = self._careful(session[some], candidate[some])
             rounded[some] = torch.round(careful / self.grid) * self.grid
         return rounded

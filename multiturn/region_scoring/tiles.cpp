@@ -60,6 +60,18 @@ struct Known {
     }
 };
 
+// Adds the products of both halves of the sessions with one tile of a region; the three then lie in registers 4 to 6.
+template <int SOME, bool NARROW>
+__attribute__((always_inline)) inline void multiply_first(const int8_t* x, const int8_t* v, Known<NARROW>& before) {
+    _tile_loadd(6, v, 64);
+    _tile_loadd(4, x, 64);
+    _tile_dpbssd(0, 4, 6);
+    before.template add<(SOME + 0) / 3>();
+    _tile_loadd(5, x + TILE, 64);
+    _tile_dpbssd(1, 5, 6);
+    before.template add<(SOME + 1) / 3>();
+}
+
 // Products for one region. After each three products of tiles come the sums of SOME sessions for the region before:
 // another unit does the products, but only if few instructions wait for it, and none for a branch to be known. So all
 // these numbers are constants.
@@ -70,13 +82,7 @@ inline void multiply_wide(const int8_t* x, const int8_t* v, int64_t steps, Known
     _tile_zero(2);
     _tile_zero(3);
     for (int64_t j = 0; j < steps; ++j, x += 4 * TILE, v += 2 * TILE) {
-        _tile_loadd(6, v, 64);
-        _tile_loadd(4, x, 64);
-        _tile_dpbssd(0, 4, 6);
-        before.template add<(SOME + 0) / 3>();
-        _tile_loadd(5, x + TILE, 64);
-        _tile_dpbssd(1, 5, 6);
-        before.template add<(SOME + 1) / 3>();
+        multiply_first<SOME>(x, v, before);
         _tile_loadd(7, v + TILE, 64);
         _tile_dpbssd(2, 4, 7);
         before.template add<(SOME + 2) / 3>();
@@ -99,15 +105,7 @@ template <int SOME, bool NARROW>
 inline void multiply_narrow(const int8_t* x, const int8_t* v, int64_t steps, Known<NARROW>& before, Products& products) {
     _tile_zero(0);
     _tile_zero(1);
-    for (int64_t j = 0; j < steps; ++j, x += 2 * TILE, v += TILE) {
-        _tile_loadd(6, v, 64);
-        _tile_loadd(4, x, 64);
-        _tile_dpbssd(0, 4, 6);
-        before.template add<(SOME + 0) / 3>();
-        _tile_loadd(5, x + TILE, 64);
-        _tile_dpbssd(1, 5, 6);
-        before.template add<(SOME + 1) / 3>();
-    }
+    for (int64_t j = 0; j < steps; ++j, x += 2 * TILE, v += TILE) multiply_first<SOME>(x, v, before);
     _tile_stored(0, products.narrow, 64);
     _tile_stored(1, products.narrow + 256, 64);
 }

@@ -123,4 +123,5 @@ def test_kernels_score_what_loops_score(shape, way):
     expected = slow([[row.double().numpy()] for row in x], vectors, mask, CODE)
     error = (scores.columns[0].table - torch.from_numpy(expected)).abs()
     assert float(error.max()) < 0.02 * float(expected.std())
-    assert bool((error <= scores.columns[0].bound.reach + scores.columns[0].slack[:, None] * 1e-3 + 1e-5).all())
+    bound = scores.columns[0].bound
+    assert bool((error <= bound.times * torch.minimum(bound.most[:, None], bound.reach + bound.more[:, None])).all())
