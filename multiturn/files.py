@@ -1,10 +1,12 @@
 """Writing files so that a full disk or a killed process leaves the old one whole; no format lives here."""
 
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from pathlib import Path
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path` in one step.
 
-    Whatever happens inside the block, `path` holds either its old content or the whole new one.
+    Whatever happens inside the block, `path` holds either its old content or the whole new one. What writers that were
+    killed have left beside it is removed; those that are at work are left alone, and the last to finish wins.
 
     Raises:
         OSError: the folder cannot be written or the disk is full; `path` is then untouched.
@@ -27,9 +30,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    _remove_left(path.parent, f".{glob.escape(path.name)}.*.partial")
+    temporary, handle = _own(lambda: _new_file(path))
     try:
         yield temporary
         _to_disk(temporary)
@@ -38,6 +40,41 @@ def atomic_file(path: Path) -> Iterator[Path]:
         _to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _new_file(path: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _own(make: Callable[[], Path]) -> tuple[Path, int]:
+    """A new file or folder, and a handle that locks it until it is closed or this process ends.
+
+    Some file systems have no locks; there, nothing that is left is removed, either.
+    """
+    while True:
+        path = make()
+        with suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY)
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if path.exists():  # nobody took it for left before it was locked
+                return path, handle
+            os.close(handle)
+
+
+def _remove_left(folder: Path, pattern: str) -> None:
+    """Remove temporary files and folders whose writers are gone."""
+    for path in folder.glob(pattern):
+        with suppress(OSError):  # its writer is at work, or has just finished
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            finally:
+                os.close(handle)
 
 
 def commit_folder(partial: Path, path: Path) -> None:
@@ -68,19 +105,24 @@ def remove_folder(path: Path) -> None:
 def atomic_files(folder: Path, last: str = "") -> Iterator[Path]:
     """Yield a temporary folder; on success each file in it takes the place of its namesake in `folder`.
 
-    For writers that name their files themselves. Each file is replaced in one step, in the order of their names.
+    For writers that name their files themselves. Each file is replaced in one step, in the order of their names. What
+    writers that were killed have left is removed.
 
     Args:
         last: name of the file to replace after all others: the one that says that the rest is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=folder) as name:
-        partial = Path(name)
+    _remove_left(folder, ".files-*.partial")
+    partial, handle = _own(lambda: Path(tempfile.mkdtemp(prefix=".files-", suffix=".partial", dir=folder)))
+    try:
         yield partial
         for file in sorted(partial.iterdir(), key=lambda file: (file.name == last, file.name)):
             _to_disk(file)
             os.replace(file, folder / file.name)
-    _to_disk(folder)
+        _to_disk(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -94,14 +94,11 @@ class Shards:
         return -(-len(self._names) // self._how.shard_size)
 
     def tidy(self) -> None:
-        """Remove what another plan or a killed process has left."""
+        """Remove what another plan has left."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for other in self._all.iterdir():
             if other != self._folder:
                 shutil.rmtree(other)
-        beside = self._output.parent.glob(f".{self._output.name}.*.partial")
-        for partial in [*self._folder.glob(".*.partial"), *beside]:
-            partial.unlink(missing_ok=True)
 
     def missing(self) -> list[int]:
         """Numbers of the shards that are not there yet."""

@@ -1,12 +1,67 @@
 """Claims about writing files: all or nothing, whatever goes wrong."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from multiturn.files import atomic_file, commit_folder, write_text
+from multiturn.files import atomic_file, atomic_files, commit_folder, write_text
+
+WRITER = """
+import sys
+from pathlib import Path
+from multiturn.files import {kind}
+with {kind}(Path(sys.argv[1])) as temporary:
+    {write}
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+WRITES = {
+    "atomic_file": ("temporary.write_text('theirs')", lambda folder: folder / "a[1].txt"),
+    "atomic_files": ("(temporary / 'a[1].txt').write_text('theirs')", lambda folder: folder),
+}
+
+
+@pytest.fixture(params=WRITES)
+def writer(request, tmp_path: Path):
+    """Another process in the middle of writing, and how to write the same here."""
+    write, place = WRITES[request.param]
+    command = [sys.executable, "-c", WRITER.format(kind=request.param, write=write), str(place(tmp_path))]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+
+        def write_here():
+            if request.param == "atomic_file":
+                return write_text(tmp_path / "a[1].txt", "ours")
+            with atomic_files(tmp_path) as partial:
+                (partial / "a[1].txt").write_text("ours")
+
+        yield process, write_here
+        process.kill()
+
+
+def test_what_a_killed_writer_left_is_gone_after_the_next(writer, tmp_path: Path):
+    process, write_here = writer
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(list(tmp_path.glob(".*.partial"))) == 1
+    write_here()
+    assert [path.name for path in tmp_path.iterdir()] == ["a[1].txt"]
+    assert (tmp_path / "a[1].txt").read_text() == "ours"
+
+
+def test_a_writer_at_work_is_left_alone_and_the_last_to_finish_wins(writer, tmp_path: Path):
+    process, write_here = writer
+    write_here()
+    assert (tmp_path / "a[1].txt").read_text() == "ours"
+    process.communicate("")
+    assert process.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a[1].txt"]
+    assert (tmp_path / "a[1].txt").read_text() == "theirs"
 
 
 def test_an_error_inside_leaves_the_old_file_and_nothing_else(tmp_path: Path):
