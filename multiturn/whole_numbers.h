@@ -1,41 +1,49 @@
-// Products of whole numbers of 16 or 8 bits, added up exactly: 12 sessions with 32 candidates (AVX-512 VNNI).
+// Products of whole numbers, added up exactly: of some sessions with two registers of candidates.
 
 #pragma once
 
-#include <cstdint>
+#include "lanes.h"
 
-#if defined(__AVX512VNNI__) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-#define HAS_WHOLE_NUMBERS 1
-
-#include <immintrin.h>
+#ifdef LANES
 
 namespace {
 
-const int SESSIONS = 12, HALVES = 2;  // 24 sums, two vectors of candidates and one of a session fill the registers
-
-// sums += the products of pairs. Written out, because compilers that see the intrinsic keep the sums in memory.
-inline void add_products(__m512i& sums, __m512i x, __m512i y) { asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
-
-// sums += the products of fours of 8 bits, of which the candidates' are unsigned.
-inline void add_fours(__m512i& sums, __m512i y, __m512i x) { asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(y), "v"(x)); }
+const int SESSIONS = LANES == 16 ? 12 : 6, HALVES = 2;  // with the candidates and a session, sums fill the registers
+const int COLUMNS = HALVES * LANES, GROUP = 32;         // candidates whose products are added up at once; of a group
+const int64_t PART = 32;  // pairs of numbers whose products surely fit into 32 bits when added up
 
 // Sums over `steps` pairs, or fours, of numbers, from each session's start.
-//   x  [step][12 sessions] pairs
-//   v  [step][half][16 candidates] pairs
-template <void (*ADD)(__m512i&, __m512i, __m512i)>
-__attribute__((always_inline)) inline void add_up(const int32_t* x, const __m512i* v, int64_t steps,
-                                                  __m512i sums[SESSIONS][HALVES], const int32_t* start = nullptr) {
+//   x  [step][session] pairs
+//   v  [step][half][lane] pairs
+template <void (*ADD)(Integers&, Integers, Integers)>
+__attribute__((always_inline)) inline void add_up(const int32_t* x, const Integers* v, int64_t steps,
+                                                  Integers sums[SESSIONS][HALVES], const int32_t* start = nullptr) {
 #pragma GCC unroll 12
-    for (int s = 0; s < SESSIONS; ++s)
-        sums[s][0] = sums[s][1] = start ? _mm512_set1_epi32(start[s]) : _mm512_setzero_si512();
+    for (int s = 0; s < SESSIONS; ++s) sums[s][0] = sums[s][1] = all(start ? start[s] : 0);
     for (int64_t j = 0; j < steps; ++j, x += SESSIONS, v += HALVES) {
-        const __m512i one = _mm512_load_si512(v), two = _mm512_load_si512(v + 1);
+        const Integers one = read_aligned(v), two = read_aligned(v + 1);
 #pragma GCC unroll 12
         for (int s = 0; s < SESSIONS; ++s) {
-            const __m512i some = _mm512_set1_epi32(x[s]);
+            const Integers some = all(x[s]);
             ADD(sums[s][0], one, some);
             ADD(sums[s][1], two, some);
         }
+    }
+}
+
+// Sums of products of 16 bits, each of PART pairs exact, without their scales: [session][half].
+__attribute__((always_inline)) inline void add_up_in_parts(const int32_t* x, const Integers* v, int64_t steps, Floats* products) {
+    for (int64_t first = 0; first < steps; first += PART, x += PART * SESSIONS, v += PART * HALVES) {
+        const int64_t last = first + PART < steps ? first + PART : steps;
+        Integers sums[SESSIONS][HALVES];
+        add_up<add_products>(x, v, last - first, sums);
+#pragma GCC unroll 12
+        for (int s = 0; s < SESSIONS; ++s)
+#pragma GCC unroll 2
+            for (int half = 0; half < HALVES; ++half) {
+                Floats& product = products[s * HALVES + half];
+                product = first ? product + to_floats(sums[s][half]) : to_floats(sums[s][half]);
+            }
     }
 }
 

@@ -50,6 +50,8 @@ class Axes:
         wide, end = (
             min(dim, -(-int((left > most).sum()) // layout.axes) * layout.axes) for most in (_NARROW, _LEFT_OUT)
         )
+        if layout.narrow_cost >= 1:
+            wide = end
         if wide + layout.narrow_cost * (end - wide) > layout.worth_it * dim:
             return cls.none(dim)
         return cls(basis.contiguous(), wide, end - wide)

@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "../whole_numbers.h"
+#include "../lanes.h"
 
-#if HAS_WHOLE_NUMBERS
+#ifdef LANES
 
 namespace {
 
@@ -27,34 +27,34 @@ struct Limits {
 
 const int64_t SCORES = 1 << 13, WIDEST = 64;
 
-// Between which numbers the scores of one session with candidates [first, first + count) lie; count is filled up to 16.
+// As many of the lanes as there are numbers left.
+inline Bits lanes_of(int64_t count) { return count < LANES ? (1 << count) - 1 : -1; }
+
+// Between which numbers the scores of one session with candidates [first, first + count) lie; count is filled up.
 inline void bound(const Shares& of, int64_t s, int64_t first, int64_t count, float* lower, float* upper) {
-    for (int64_t c = 0; c < count; c += 16) {
-        const __mmask16 there = count - c < 16 ? (1 << (count - c)) - 1 : 0xffff;
-        __m512 total = _mm512_setzero_ps(), error = _mm512_set1_ps(of.beside);
+    for (int64_t c = 0; c < count; c += LANES) {
+        const Mask there = mask_of(lanes_of(count - c));
+        Floats total = all(0.0f), error = all(of.beside);
         for (int64_t m = 0; m < of.columns; ++m) {
             const int64_t at = m * of.sessions + s, cell = s * of.candidates + first + c;
             if (of.shares[at] == 0) continue;
-            const __m512i bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, of.reaches[m] + cell));
-            const __m512 reach = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
-            const __m512 own = _mm512_min_ps(_mm512_add_ps(reach, _mm512_set1_ps(of.more[at])), _mm512_set1_ps(of.most[at]));
-            const __m512 similarity = _mm512_maskz_loadu_ps(there, of.tables[m] + cell);
-            total = _mm512_fmadd_ps(_mm512_set1_ps(of.shares[at]), similarity, total);
-            error = _mm512_fmadd_ps(_mm512_set1_ps(of.times[at]), own, error);
+            const Floats reach = read_upper_halves(of.reaches[m] + cell, there);
+            const Floats own = least(reach + all(of.more[at]), all(of.most[at]));
+            total = multiply_add(all(of.shares[at]), read(of.tables[m] + cell, there), total);
+            error = multiply_add(all(of.times[at]), own, error);
         }
-        const __m512 none = _mm512_set1_ps(-__builtin_inff());
-        _mm512_storeu_ps(lower + c, _mm512_mask_mov_ps(none, there, _mm512_sub_ps(total, error)));
-        _mm512_storeu_ps(upper + c, _mm512_mask_mov_ps(none, there, _mm512_add_ps(total, error)));
+        const Floats none = all(-__builtin_inff());
+        put(lower + c, choose(there, total - error, none));
+        put(upper + c, choose(there, total + error, none));
     }
 }
 
-// The width-th largest of some numbers, minus infinity if there are fewer; count is filled up to 16 by such.
+// The width-th largest of some numbers, minus infinity if there are fewer; count is filled up by such.
 inline float largest(const float* numbers, int64_t count, int64_t width) {
     float best[WIDEST];  // ascending
     for (int64_t i = 0; i < width; ++i) best[i] = -__builtin_inff();
-    for (int64_t c = 0; c < count; c += 16) {
-        const __m512 some = _mm512_loadu_ps(numbers + c);
-        for (unsigned left = _mm512_cmp_ps_mask(some, _mm512_set1_ps(best[0]), _CMP_GT_OQ); left; left &= left - 1) {
+    for (int64_t c = 0; c < count; c += LANES) {
+        for (unsigned left = greater(read(numbers + c), all(best[0])); left; left &= left - 1) {
             const float number = numbers[c + __builtin_ctz(left)];
             if (number <= best[0]) continue;
             int64_t i = 0;
@@ -80,16 +80,13 @@ extern "C" int64_t find_close(const Shares* shares, const Limits* limits, int64_
         for (int64_t begin = first; begin < last; begin += SCORES) {
             const int64_t count = last - begin < SCORES ? last - begin : SCORES;
             bound(*shares, s, begin, count, lower, upper);
-            const __m512 high = _mm512_set1_ps(limits->high[s]), low = _mm512_set1_ps(limits->low[s]);
-            const __m512 floor = _mm512_set1_ps(limits->floor[s]);
-            const __m512 guess = _mm512_set1_ps(largest(lower, count, limits->width));
-            for (int64_t c = 0; c < count; c += 16) {
-                const __m512 least = _mm512_loadu_ps(lower + c), most = _mm512_loadu_ps(upper + c);
-                const __mmask16 there = count - c < 16 ? (1 << (count - c)) - 1 : 0xffff;
-                const __mmask16 beats = _mm512_mask_cmp_ps_mask(there, least, high, _CMP_GT_OQ);
-                const __mmask16 close = _mm512_mask_cmp_ps_mask(there, most, low, _CMP_GE_OQ) & ~beats;
-                const __mmask16 best = _mm512_mask_cmp_ps_mask(there, most, floor, _CMP_GT_OQ) &
-                                       _mm512_mask_cmp_ps_mask(there, most, guess, _CMP_GE_OQ);
+            const Floats high = all(limits->high[s]), low = all(limits->low[s]), floor = all(limits->floor[s]);
+            const Floats guess = all(largest(lower, count, limits->width));
+            for (int64_t c = 0; c < count; c += LANES) {
+                const Floats least = read(lower + c), most = read(upper + c);
+                const Bits there = lanes_of(count - c), beats = greater(least, high) & there;
+                const Bits close = at_least(most, low) & ~beats & there;
+                const Bits best = greater(most, floor) & at_least(most, guess) & there;
                 above[s] += __builtin_popcount(beats);
                 for (unsigned calls = close | best; calls; calls &= calls - 1, ++found) {
                     if (found >= room) continue;

@@ -28,23 +28,29 @@ class Kernel:
         in_fixed_order: with the function that adds up as PyTorch does.
     Attributes:
         tiles: whether the processor multiplies matrices of bytes in registers (Intel AMX).
-        whole_numbers: whether it multiplies 16-bit whole numbers in pairs (AVX-512 VNNI).
+        lanes: pairs of 16-bit whole numbers that it multiplies in a register: 16 (AVX-512), 8 (AVX2) or none.
+        fours: whether it multiplies 8-bit ones in fours (AVX-512 VNNI).
     """
 
     def __init__(self, library: ctypes.CDLL, in_fixed_order: ctypes.CDLL) -> None:
         self.library, self._in_fixed_order = library, in_fixed_order
-        for name in ("has_tiles", "has_whole_numbers"):
+        for name in ("has_tiles", "lanes", "has_fours"):
             getattr(library, name).restype = ctypes.c_int64
         if hasattr(library, "find_close"):
             library.find_close.restype = ctypes.c_int64
-        self.tiles, self.whole_numbers = library.has_tiles() == 1, library.has_whole_numbers() == 1
+        self.tiles, self.lanes, self.fours = library.has_tiles() == 1, library.lanes(), library.has_fours() == 1
+
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether the processor multiplies whole numbers faster than others."""
+        return self.lanes > 0
 
     @property
     def layout(self) -> Layout | None:
         """How whole numbers are laid out for the fastest function that the processor has, if it has any."""
         if not self.whole_numbers:
             return None
-        return InTiles() if self.tiles else InPairs()
+        return InTiles() if self.tiles else InPairs(self.lanes, self.fours)
 
     def norms_of_rows(self, vectors: Float32[Tensor, "row dim"]) -> Float64[Tensor, " row"]:
         """See `multiturn.scoring.norms_of_rows`, whose bits these are."""
@@ -96,8 +102,8 @@ class Kernel:
 
 
 @cache
-def kernel() -> Kernel | None:
-    """The kernels for this machine, or None where they cannot be had."""
-    library = compiled("region_scoring", _SOURCES)
+def kernel(*flags: str) -> Kernel | None:
+    """The kernels for this machine, or None where they cannot be had; `flags` are for the compiler."""
+    library = compiled("region_scoring", _SOURCES, flags)
     in_fixed_order = compiled("region_pairs", _IN_FIXED_ORDER, ["-ffp-contract=off"])
     return None if library is None or in_fixed_order is None else Kernel(library, in_fixed_order)

@@ -1,5 +1,6 @@
 """How kernels read whole numbers: in the order in which their instructions multiply them."""
 
+import sys
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -22,10 +23,11 @@ class Layout(Protocol):
         sessions: at once.
         steps: numbers of a row that one instruction takes, wide ones and narrow ones.
         axes: how many numbers are wide, and how many narrow, is best a multiple of this.
-        narrow_cost: of a narrow number, in wide ones.
+        narrow_cost: of a narrow number, in wide ones; 1 where there are none.
         worth_it: share of the cost of wide numbers alone, below which fewer bits make up for finding the axes.
         widest: the largest wide number.
-        longest: a row of whole numbers may be, so that sums of products with another such row stay below 2^31.
+        part: wide numbers whose products are added up as whole ones.
+        longest: so many whole numbers of a row may be, so that sums of products with others stay below 2^31.
     """
 
     kernel: str
@@ -35,6 +37,7 @@ class Layout(Protocol):
     narrow_cost: float
     worth_it: float
     widest: int
+    part: int
     longest: int
 
     def regions(
@@ -59,11 +62,22 @@ class Layout(Protocol):
 
 
 class InPairs:
-    """16 bits in pairs, and 8 bits in fours, which AVX-512 VNNI multiplies and adds up."""
+    """16 bits in pairs, whose products AVX2 and AVX-512 add up, and 8 bits in fours, which AVX-512 VNNI does.
 
-    kernel, sessions, steps, axes = "score_whole_numbers", 12, (2, 4), 16
-    narrow_cost, worth_it = 1 / 2, 0.75
-    widest, longest = 32_767, 46_000
+    Args:
+        lanes: pairs in a register.
+        fours: whether the processor takes fours.
+    """
+
+    kernel, steps, axes = "score_whole_numbers", (2, 4), 16
+    widest, part, longest = 32_767, 64, 46_000
+
+    def __init__(self, lanes: int, fours: bool) -> None:
+        self.sessions = 12 if lanes == HALF else 6
+        self.narrow_cost = 1 / 2 if fours else 1.0
+        self.worth_it = 0.75 if lanes == HALF else 0.9  # the fewer lanes, the more of the time goes into products
+        # Candidates of two registers lie together: those of a group if registers are long, half of them if not.
+        self._order = (0, 3, 4, 1, 2, 5) if lanes == HALF else (0, 1, 3, 4, 2, 5)
 
     def regions(
         self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
@@ -71,7 +85,7 @@ class InPairs:
         """See `Layout`; narrow numbers and 128, since of two factors one has no sign."""
         numbers = wide.to(torch.int16), (narrow + 128).to(torch.uint8)
         pairs, fours = (_grouped(one, step) for one, step in zip(numbers, self.steps, strict=True))
-        return pairs.permute(0, 3, 4, 1, 2, 5), fours.permute(0, 3, 4, 1, 2, 5)
+        return pairs.permute(self._order), fours.permute(self._order)
 
     def states(
         self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
@@ -98,7 +112,7 @@ class InTiles:
 
     kernel, sessions, steps, axes = "score_in_tiles", GROUP, (_TILE, _TILE), _TILE
     narrow_cost, worth_it = 1 / 3, 0.3  # most of the time goes into other things than products
-    widest, longest = 127 * 256 + 127, 700_000  # sums are of products over 256
+    widest, part, longest = 127 * 256 + 127, sys.maxsize, 700_000  # sums are of products over 256
 
     def regions(
         self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]

@@ -1,37 +1,45 @@
 // Scores of single pairs of a session and an image, in float64; kernel.py calls it.
 
-#include <cstdint>
-
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "../lanes.h"
 
 namespace {
 
-typedef float Floats __attribute__((vector_size(32), aligned(4)));
-typedef double Doubles __attribute__((vector_size(64), aligned(8)));
-typedef int64_t Integers __attribute__((vector_size(64), aligned(8)));
+#if LANES == 16
+const int64_t WIDTH = 8, VECTORS = 5;  // numbers of a register, and vectors whose sums with regions fill the registers
+#else
+const int64_t WIDTH = 4, VECTORS = 2;
+#endif
 
-const int64_t REGIONS = 4, VECTORS = 5;  // at once: their sums fill the registers
+typedef float Narrow __attribute__((vector_size(WIDTH * 4), aligned(4)));
+typedef double Doubles __attribute__((vector_size(WIDTH * 8), aligned(8)));
+typedef int64_t Longs __attribute__((vector_size(WIDTH * 8), aligned(8)));
+
+const int64_t REGIONS = 4;               // at once
 const int64_t BLOCK = 3 * REGIONS;       // regions in float64 that stay in the nearest cache, beside the vectors
-const int64_t FEW = VECTORS;             // state vectors of one image for which its regions are not worth converting
-const int64_t MOST = 16 * VECTORS;       // that are kept in mind
+const int64_t FEW = 5;                   // state vectors of one image for which its regions are not worth converting
+const int64_t MOST = 80;                 // that are kept in mind
 
 inline Doubles widened(const float* x) {
-#if defined(__AVX512F__)
+#if LANES == 16
     return (Doubles)_mm512_cvtps_pd(_mm256_loadu_ps(x));  // compilers convert the halves and put them together
 #else
-    return __builtin_convertvector(*(const Floats*)x, Doubles);
+    return __builtin_convertvector(*(const Narrow*)x, Doubles);
 #endif
 }
 
 inline Doubles widened(const double* x) { return *(const Doubles*)x; }
 
-inline double sum_of(Doubles x) { return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7])); }
+inline double sum_of(Doubles x) {
+#if LANES == 16
+    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+#else
+    return (x[0] + x[2]) + (x[1] + x[3]);
+#endif
+}
 
 // The sums of four vectors.
 inline void sums_of(const Doubles* x, double* sums) {
-#if defined(__AVX512F__)
+#if LANES == 16
     const __m512d a = (__m512d)x[0], b = (__m512d)x[1], c = (__m512d)x[2], d = (__m512d)x[3];
     const __m512d ab = _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
     const __m512d cd = _mm512_add_pd(_mm512_unpacklo_pd(c, d), _mm512_unpackhi_pd(c, d));
@@ -55,7 +63,7 @@ inline Doubles exp_of(Doubles x) {
                             1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5,         1.0, 1.0};
     for (double term : terms)
         result = result * rest + term;
-    return result * (Doubles)(((Integers)moved << 52) + 0x3ff0000000000000);  // the integer, as an exponent
+    return result * (Doubles)(((Longs)moved << 52) + 0x3ff0000000000000);  // the integer, as an exponent
 }
 
 // Products of SOME state vectors with some regions, which are the first of `products`' rows.
@@ -67,7 +75,7 @@ void products_of(const Number* vectors, const double* const* units, int64_t dim,
         for (int64_t i = 0; i < REGIONS; ++i) v[i] = vectors + (k + i < regions ? k + i : k) * dim;
         Doubles sums[SOME][REGIONS] = {};
         int64_t d = 0;
-        for (; d + 8 <= dim; d += 8) {
+        for (; d + WIDTH <= dim; d += WIDTH) {
             const Doubles some[REGIONS] = {widened(v[0] + d), widened(v[1] + d), widened(v[2] + d), widened(v[3] + d)};
 #pragma GCC unroll 5
             for (int m = 0; m < SOME; ++m) {
@@ -84,23 +92,25 @@ void products_of(const Number* vectors, const double* const* units, int64_t dim,
     }
 }
 
+template <int SOME, class Number>
+void products_of_rest(const Number* vectors, const double* const* units, int64_t count, int64_t dim, int64_t regions,
+                      int64_t stride, double* products) {
+    if (count == SOME) return products_of<SOME>(vectors, units, dim, regions, stride, products);
+    if constexpr (SOME > 1) products_of_rest<SOME - 1>(vectors, units, count, dim, regions, stride, products);
+}
+
 template <class Number>
 void products_of(const Number* vectors, const double* const* units, int64_t count, int64_t dim, int64_t regions,
                  int64_t stride, double* products) {
     for (; count >= VECTORS; count -= VECTORS, units += VECTORS, products += VECTORS * stride)
         products_of<VECTORS>(vectors, units, dim, regions, stride, products);
-    switch (count) {
-        case 1: return products_of<1>(vectors, units, dim, regions, stride, products);
-        case 2: return products_of<2>(vectors, units, dim, regions, stride, products);
-        case 3: return products_of<3>(vectors, units, dim, regions, stride, products);
-        case 4: return products_of<4>(vectors, units, dim, regions, stride, products);
-    }
+    if (count > 0) products_of_rest<VECTORS - 1>(vectors, units, count, dim, regions, stride, products);
 }
 
 // The mean of cosines, weighted by the softmax over the regions that are there; all are filled up to vectors.
 double attended(const double* products, const double* inverse_norms, const double* there, int64_t filled, double sharpness) {
     Doubles total = {}, mean = {};
-    for (int64_t k = 0; k < filled; k += 8) {
+    for (int64_t k = 0; k < filled; k += WIDTH) {
         const Doubles s = *(const Doubles*)(products + k) * *(const Doubles*)(inverse_norms + k);
         const Doubles weights = exp_of(s * sharpness) * *(const Doubles*)(there + k);
         total += weights;

@@ -7,7 +7,7 @@
 
 #include "../whole_numbers.h"
 
-#if HAS_WHOLE_NUMBERS
+#ifdef LANES
 
 namespace {
 
@@ -17,7 +17,7 @@ const int TERMS = 6;  // of the length of the cosines' errors
 struct Regions {
     const void *wide, *narrow;               // whole numbers, in the kernel's own order; see layouts.py
     const float *wide_scale, *narrow_scale;  // [group][region][32]: what products are multiplied by, beside a session's
-    const uint16_t* real;                    // [group][region][half] bits of 16 candidates
+    const Bits* real;                        // [group][region][register] bits of its candidates
     const float* norms;                      // [TERMS][group][32]
     int64_t candidates, regions, wide_steps, narrow_steps;
 };
@@ -44,79 +44,80 @@ struct Found {
     float* squares;
 };
 
-// 2^t, |t| < 120, and 0 where `real` has no bit: the best polynomial of degree 4 on [-1/2, 1/2] is within 2.6e-6.
-inline __m512 power_of_two(__m512 t, __mmask16 real) {
-    const __m512 shift = _mm512_set1_ps(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, in the last bits
-    const __m512 moved = _mm512_add_ps(t, shift);
-    const __m512 r = _mm512_reduce_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);  // what is beside the integer
-    __m512 p = _mm512_set1_ps(9.570102207362652e-3f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.591785907745361e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.40247443318367e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.931217908859253e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.999992847442627e-1f));
-    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(moved), 23);
-    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(real, _mm512_castps_si512(p), exponent));
+const int REGISTERS = GROUP / LANES;  // of a group
+
+// 2^t, |t| < 120, and 0 in lanes that are not `real`: the best polynomial of degree 4 on [-1/2, 1/2] is within 2.6e-6.
+inline Floats power_of_two(Floats t, Mask real) {
+    const Floats moved = t + all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, in the last bits
+    const Floats r = beside_integer(t);
+    Floats p = all(9.570102207362652e-3f);
+    p = multiply_add(p, r, all(5.591785907745361e-2f));
+    p = multiply_add(p, r, all(2.40247443318367e-1f));
+    p = multiply_add(p, r, all(6.931217908859253e-1f));
+    p = multiply_add(p, r, all(9.999992847442627e-1f));
+    return sum_of_bits(real, bits_of(p), left(bits_of(moved), 23));
 }
 
-// Sums over regions of e = 2^t, where t is the cosine times `scale`, and of e t, e t^2, e^2, e^2 t and e^2 t^2, of 16
-// candidates.
+// Sums over regions of e = 2^t, where t is the cosine times `scale`, and of e t, e t^2, e^2, e^2 t and e^2 t^2, of as
+// many candidates as there are lanes.
 struct Sums {
-    __m512 e, et, ett, ee, eet, eett;
+    Floats e, et, ett, ee, eet, eett;
 };
 
-inline void add_region(__m512 t, __mmask16 real, Sums& total) {
-    const __m512 e = power_of_two(t, real);
-    const __m512 et = _mm512_mul_ps(e, t);
-    total.e = _mm512_add_ps(total.e, e);
-    total.et = _mm512_add_ps(total.et, et);
-    total.ett = _mm512_fmadd_ps(et, t, total.ett);
-    total.ee = _mm512_fmadd_ps(e, e, total.ee);
-    total.eet = _mm512_fmadd_ps(e, et, total.eet);
-    total.eett = _mm512_fmadd_ps(et, et, total.eett);
+inline void add_region(Floats t, Mask real, Sums& total) {
+    const Floats e = power_of_two(t, real);
+    const Floats et = e * t;
+    total.e = total.e + e;
+    total.et = total.et + et;
+    total.ett = multiply_add(et, t, total.ett);
+    total.ee = multiply_add(e, e, total.ee);
+    total.eet = multiply_add(e, et, total.eet);
+    total.eett = multiply_add(et, et, total.eett);
 }
 
 // How many of a group's regions are worth a look: those after them are no candidate's.
 inline int64_t used_regions(const Regions& v, int64_t group) {
-    const uint16_t* real = v.real + group * v.regions * 2;
-    int64_t used = v.regions;
-    while (used > 1 && !real[used * 2 - 2] && !real[used * 2 - 1]) --used;
-    return used;
+    const Bits* real = v.real + group * v.regions * REGISTERS;
+    const auto used = [&](int64_t region) {
+        Bits any = 0;
+        for (int i = 0; i < REGISTERS; ++i) any |= real[region * REGISTERS + i];
+        return any != 0;
+    };
+    int64_t count = v.regions;
+    while (count > 1 && !used(count - 1)) --count;
+    return count;
 }
 
-// Similarities of 16 candidates to one session, and how far they may be wrong.
+// Similarities of a register's candidates to one session, and how far they may be wrong.
 inline void write(const Sums& sums, const States& x, int64_t s, const Regions& v, int64_t column, const Formula& f,
                   const Found& found) {
-    const int64_t left = v.candidates - column, padded = (v.candidates + 31) / 32 * 32;
-    if (left <= 0) return;
-    const __mmask16 there = left < 16 ? (1 << left) - 1 : 0xffff;
-    const __m512 one = _mm512_set1_ps(1.0f), b = _mm512_set1_ps(f.sharpness);
-    const __m512 total = _mm512_div_ps(one, _mm512_mask_mov_ps(one, there, sums.e));
-    const __m512 unscaled = _mm512_mul_ps(total, _mm512_set1_ps(1 / f.scale));
-    const __m512 mean = _mm512_mul_ps(sums.et, unscaled);
-    const __m512 g = _mm512_fnmadd_ps(b, mean, one);  // df/ds_k = a_k (g + b s_k)
+    const int64_t candidates = v.candidates - column, padded = (v.candidates + GROUP - 1) / GROUP * GROUP;
+    if (candidates <= 0) return;
+    const Mask there = mask_of(candidates < LANES ? (1 << candidates) - 1 : -1);
+    const Floats one = all(1.0f), b = all(f.sharpness);
+    const Floats total = one / choose(there, sums.e, one);
+    const Floats unscaled = total * all(1 / f.scale);
+    const Floats mean = sums.et * unscaled;
+    const Floats g = subtract_product(one, b, mean);  // df/ds_k = a_k (g + b s_k)
     // First divided, then multiplied: squares of exp(40) are near the end of float32.
-    const __m512 aa = _mm512_mul_ps(_mm512_mul_ps(sums.ee, total), total);
-    const __m512 aas = _mm512_mul_ps(b, _mm512_mul_ps(_mm512_mul_ps(sums.eet, total), unscaled));
-    const __m512 aass = _mm512_mul_ps(_mm512_mul_ps(sums.eett, unscaled), unscaled);
-    const __m512 inner = _mm512_fmadd_ps(g, aa, _mm512_add_ps(aas, aas));
-    const __m512 pull = _mm512_fmadd_ps(g, inner, _mm512_mul_ps(_mm512_mul_ps(b, b), aass));
-    __m512 error = _mm512_setzero_ps();
+    const Floats aa = sums.ee * total * total;
+    const Floats aas = b * (sums.eet * total * unscaled);
+    const Floats aass = sums.eett * unscaled * unscaled;
+    const Floats inner = multiply_add(g, aa, aas + aas);
+    const Floats pull = multiply_add(g, inner, b * b * aass);
+    Floats error = all(0.0f);
     for (int term = 0; term < TERMS; ++term)
-        error = _mm512_fmadd_ps(_mm512_set1_ps(x.terms[term * x.filled + s]),
-                                _mm512_loadu_ps(v.norms + term * padded + column), error);
-    const __m512 grown = power_of_two(_mm512_min_ps(_mm512_mul_ps(_mm512_set1_ps(2.88539008f * f.sharpness), error),
-                                                    _mm512_set1_ps(60.0f)), 0xffff);
-    __m512 root = _mm512_sqrt_ps(_mm512_add_ps(_mm512_max_ps(pull, _mm512_setzero_ps()), _mm512_set1_ps(f.floor)));
-    root = _mm512_fmadd_ps(root, _mm512_set1_ps(1.001f), _mm512_set1_ps(x.beside[s]));
-    root = _mm512_fmadd_ps(error, _mm512_set1_ps(f.growth), root);
-    __m512 reach = _mm512_mul_ps(_mm512_mul_ps(grown, root), error);
-    reach = _mm512_fmadd_ps(reach, _mm512_set1_ps(1.0001f), _mm512_set1_ps(f.rounding));
-    _mm512_mask_storeu_ps(found.table + s * v.candidates + column, there, mean);
+        error = multiply_add(all(x.terms[term * x.filled + s]), read(v.norms + term * padded + column), error);
+    const Floats grown = power_of_two(least(all(2.88539008f * f.sharpness) * error, all(60.0f)), mask_of(-1));
+    Floats weight = root(most(pull, all(0.0f)) + all(f.floor));
+    weight = multiply_add(weight, all(1.001f), all(x.beside[s]));
+    weight = multiply_add(error, all(f.growth), weight);
+    const Floats reach = multiply_add(grown * weight * error, all(1.0001f), all(f.rounding));
+    put(found.table + s * v.candidates + column, there, mean);
     // Rounded up.
-    const __m512i bits = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(reach), _mm512_set1_epi32(0xffff)), 16);
-    _mm512_mask_cvtepi32_storeu_epi16(found.reach + s * v.candidates + column, there, bits);
-    const float most = _mm512_mask_reduce_max_ps(there, _mm512_mul_ps(sums.ett, unscaled)) / f.scale;
-    if (most > found.squares[s]) found.squares[s] = most;
+    put_upper_halves(found.reach + s * v.candidates + column, there, add(bits_of(reach), all(0xffff)));
+    const float square = largest_of(there, sums.ett * unscaled) / f.scale;
+    if (square > found.squares[s]) found.squares[s] = square;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include "sums.h"
 
-#if HAS_WHOLE_NUMBERS && defined(__AMX_INT8__) && defined(__AMX_TILE__) && defined(__linux__)
+#if HAS_FOURS && defined(__AMX_INT8__) && defined(__AMX_TILE__) && defined(__linux__)
 
 #include <sys/syscall.h>
 #include <unistd.h>

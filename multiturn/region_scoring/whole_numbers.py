@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import sys
 
 import torch
 from jaxtyping import Bool, Float, Float32, Float64
@@ -86,7 +87,7 @@ class WholeNumbers:
         self, units: Float64[Tensor, "candidate region dim"], groups: slice, candidates: slice
     ) -> tuple[Tensor, Tensor]:
         (wide, narrow), rest = self.axes.parts(units), self.axes.rest(units)
-        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest)
+        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest, self.layout.part)
         low = self.layout.low(numbers) / factor[..., None]
         fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
         self.scales[0, groups], self.scales[1, groups] = _inverse(factor), _inverse(narrow_factor)
@@ -109,7 +110,7 @@ class WholeNumbers:
         """
         sessions, missing = len(units), -len(units) % self.layout.sessions
         wide, narrow, rest = self._along_axes(units)
-        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest)
+        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest, self.layout.part)
         fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
         # Vectors along the axes are rounded to float32, and so is what rounding takes of them.
         length, away, missed, low = (
@@ -117,7 +118,8 @@ class WholeNumbers:
             for rows in (narrow, narrow_lost, lost, self.layout.low(numbers) / factor[:, None])
         )
         terms = 1.0001 * torch.stack([missed, 1 + missed, low, away, length + away, rest]).float()
-        rounding = 16 * _ROUNDING  # of the products with the scales, of those themselves, and of their sum
+        # Of the products with the scales, of those themselves, and of the sums of their parts, which are below 1.
+        rounding = (16 + self.axes.wide // self.layout.part) * _ROUNDING
         weights = (3 * sharpness * (2 + rounding) + self.regions + 16) * _ROUNDING + _EXP
         spread = sharpness * (1 + steepest)
         scale = max(sharpness, _LEAST) / math.log(2)
@@ -168,7 +170,7 @@ class WholeNumbers:
 
 
 def rounded(
-    units: Float[Tensor, "row *region dim"], largest: int, longest: int
+    units: Float[Tensor, "row *region dim"], largest: int, longest: int, part: int = sys.maxsize
 ) -> tuple[Float[Tensor, "row *region dim"], Float[Tensor, "row *region"], Float[Tensor, "row *region dim"]]:
     """Vectors of length 1 at most, in whole numbers: these, the factor that made them, and what rounding took.
 
@@ -177,12 +179,16 @@ def rounded(
     Args:
         units: the vectors.
         largest: of the whole numbers.
-        longest: of the rows of whole numbers.
+        longest: of the rows of whole numbers, or of parts of them.
+        part: so many numbers.
     """
     if units.shape[-1] == 0:
         return units, torch.ones_like(units.sum(-1)), units
     most = units.abs().amax(-1)
-    factor = (largest / most.clamp(min=1e-3)).clamp(max=longest)
+    length = torch.ones_like(most)
+    if part < units.shape[-1]:
+        length = torch.stack([some.norm(dim=-1) for some in units.split(part, -1)]).amax(0)
+    factor = torch.minimum(largest / most.clamp(min=1e-3), longest / length.clamp(min=1e-3))
     scaled = units * factor[..., None]
     whole = torch.round(scaled)
     return whole, factor, scaled.sub_(whole).div_(factor[..., None])

@@ -27,36 +27,14 @@ extern "C" void score_vector_pairs(const float* queries, const float* vectors, c
     }
 }
 
-#if HAS_WHOLE_NUMBERS
+#ifdef LANES
 
-namespace {
-
-const int64_t PART = 32;  // pairs of numbers whose products surely fit into 32 bits when added up
-
-// Products of 12 sessions and 32 candidates, without their scales.
-inline void multiply(const int32_t* x, const __m512i* v, int64_t steps, __m512 products[SESSIONS][HALVES]) {
-    for (int64_t first = 0; first < steps; first += PART, x += PART * SESSIONS, v += PART * HALVES) {
-        const int64_t last = first + PART < steps ? first + PART : steps;
-        __m512i sums[SESSIONS][HALVES];
-        add_up<add_products>(x, v, last - first, sums);
-#pragma GCC unroll 12
-        for (int s = 0; s < SESSIONS; ++s)
-#pragma GCC unroll 2
-            for (int half = 0; half < HALVES; ++half) {
-                const __m512 part = _mm512_cvtepi32_ps(sums[s][half]);
-                products[s][half] = first ? _mm512_add_ps(products[s][half], part) : part;
-            }
-    }
-}
-
-}  // namespace
-
-// 1 if the processor multiplies 16-bit whole numbers in pairs.
-extern "C" int64_t has_vector_screen() { return 1; }
+// Numbers that a register holds.
+extern "C" int64_t lanes() { return LANES; }
 
 // Close calls of all sessions among the candidates of groups [first, last), 32 a group; returns how many there are.
-//   units      [session / 12][step][12 sessions] pairs of numbers; filled up to a multiple of 12
-//   vectors    [candidate / 32][step][half][16 candidates][2], aligned to 64 bytes
+//   units      [session / SESSIONS][step][session] pairs of numbers; the last sessions are filled up
+//   vectors    [candidate / COLUMNS][step][half][lane] pairs, aligned to 64 bytes
 //   by_session, by_candidate  what to multiply a product with; beside is added then; [candidate] filled up to 32
 //   low, high  [session] a score above `high` surely beats the watched one; from `low` on it is a close call
 //   floor      [session] a score above it may be among the best
@@ -68,31 +46,27 @@ extern "C" int64_t screen_vectors(const int32_t* units, const float* by_session,
                                   int64_t last, int64_t room, int64_t* above, int64_t* session, int64_t* candidate,
                                   uint8_t* kinds) {
     int64_t found = 0;
-    for (int64_t group = first; group < last; ++group) {
-        const __m512i* v = (const __m512i*)vectors + group * steps * HALVES;
-        const int64_t left = candidates - group * 32;
-        const uint32_t real = left < 32 ? (1u << left) - 1 : ~0u;
+    for (int64_t column = first * GROUP; column < last * GROUP && column < candidates; column += COLUMNS) {
+        const Integers* v = (const Integers*)vectors + column / COLUMNS * steps * HALVES;
         for (int64_t s = 0; s < sessions; s += SESSIONS) {
-            __m512 products[SESSIONS][HALVES];
-            multiply(units + s * steps, v, steps, products);
+            Floats products[SESSIONS][HALVES];
+            add_up_in_parts(units + s * steps, v, steps, products[0]);
             for (int64_t row = s; row < s + SESSIONS && row < sessions; ++row)
                 for (int half = 0; half < HALVES; ++half) {
-                    const int64_t column = group * 32 + half * 16;
-                    const __mmask16 there = real >> (16 * half);
+                    const int64_t own = column + half * LANES, left = candidates - own;
+                    const Bits there = left <= 0 ? 0 : left < LANES ? (1 << left) - 1 : -1;
                     // First by the session's scale: a product of both scales may be too small for float32.
-                    const __m512 scaled = _mm512_mul_ps(products[row - s][half], _mm512_set1_ps(by_session[row]));
-                    const __m512 score = _mm512_fmadd_ps(scaled, _mm512_loadu_ps(by_candidate + column),
-                                                         _mm512_loadu_ps(beside + column));
-                    const __mmask16 beats = _mm512_mask_cmp_ps_mask(there, score, _mm512_set1_ps(high[row]), _CMP_GT_OQ);
-                    const __mmask16 from = _mm512_mask_cmp_ps_mask(there, score, _mm512_set1_ps(low[row]), _CMP_GE_OQ);
-                    const __mmask16 best = _mm512_mask_cmp_ps_mask(there, score, _mm512_set1_ps(floor[row]), _CMP_GT_OQ);
-                    const __mmask16 close = from & ~beats;
+                    const Floats scaled = products[row - s][half] * all(by_session[row]);
+                    const Floats score = multiply_add(scaled, read(by_candidate + own), read(beside + own));
+                    const Bits beats = greater(score, all(high[row])) & there;
+                    const Bits close = at_least(score, all(low[row])) & ~beats & there;
+                    const Bits best = greater(score, all(floor[row])) & there;
                     above[row] += __builtin_popcount(beats);
                     for (unsigned calls = close | best; calls; calls &= calls - 1, ++found) {
                         if (found >= room) continue;
                         const int place = __builtin_ctz(calls);
                         session[found] = row;
-                        candidate[found] = column + place;
+                        candidate[found] = own + place;
                         kinds[found] = (close >> place & 1) | (best >> place & 1) << 1;
                     }
                 }
@@ -103,6 +77,6 @@ extern "C" int64_t screen_vectors(const int32_t* units, const float* by_session,
 
 #else
 
-extern "C" int64_t has_vector_screen() { return 0; }
+extern "C" int64_t lanes() { return 0; }
 
 #endif

@@ -17,9 +17,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from multiturn.close_calls import Close, Limits, close_calls
 from multiturn.compiled import at, compiled, in_threads
-from multiturn.vector_screen.whole import GROUP, PART, SESSIONS, WholeVectors, rounded
+from multiturn.vector_screen.whole import GROUP, PART, WholeVectors, rounded
 
 _WORTH_IT = 1 << 22  # numbers in a gallery
+_FEWEST = 12  # queries
 _ROUNDING = 2.0**-24  # of float32
 _MOST = 256  # close calls of a session in a block, on average: float32 blocks leave fewer, and are faster then
 
@@ -49,9 +50,9 @@ class VectorScreen:
     ) -> None:
         self._gallery = gallery
         whole, factor, lost = rounded(queries)
-        count, missing = len(queries), -len(queries) % SESSIONS
+        count, missing = len(queries), -len(queries) % gallery.sessions
         filled = pad(whole, (0, -queries.shape[1] % 2, 0, missing))
-        self._units = filled.view(-1, SESSIONS, gallery.steps, 2).transpose(1, 2).contiguous()
+        self._units = filled.view(-1, gallery.sessions, gallery.steps, 2).transpose(1, 2).contiguous()
         lengths, longest = queries.double().norm(dim=1), float(norms.max())
         times = 2.0 if similarity == "l2" else 1.0
         self._by_session = (times / factor).float()
@@ -110,35 +111,40 @@ def screen(
     similarity: str,
 ) -> VectorScreen | None:
     """A screen, where it pays: many queries, and a large gallery on a CPU that is asked for the second time."""
-    if vectors.device.type != "cpu" or len(queries) < SESSIONS or vectors.numel() < _WORTH_IT:
+    if vectors.device.type != "cpu" or len(queries) < _FEWEST or vectors.numel() < _WORTH_IT:
         return None
     # Inference tensors do not tell whether they were written to.
-    if vectors.is_inference() or screen_library() is None:
+    library = None if vectors.is_inference() else screen_library()
+    if library is None:
         return None
     version, layout = _layouts.get(vectors) or (None, None)
     if version != vectors._version:
         _layouts[vectors] = vectors._version, None
         return None
     if layout is None:
-        layout = WholeVectors(vectors.detach(), norms)
+        layout = WholeVectors(vectors.detach(), norms, library.lanes())
         _layouts[vectors] = version, layout
     return VectorScreen(queries, layout, norms, similarity)
 
 
 @cache
-def pair_library() -> ctypes.CDLL | None:
-    """The compiled functions; products and sums of pairs stay apart, so that their bits are those of PyTorch."""
-    return compiled("vector_screen", [Path(__file__).with_name("screen.cpp")], ["-ffp-contract=off"])
+def pair_library(*flags: str) -> ctypes.CDLL | None:
+    """The compiled functions; products and sums of pairs stay apart, so that their bits are those of PyTorch.
+
+    Args:
+        flags: for the compiler, beside others.
+    """
+    return compiled("vector_screen", [Path(__file__).with_name("screen.cpp")], ["-ffp-contract=off", *flags])
 
 
 @cache
-def screen_library() -> ctypes.CDLL | None:
-    """The same, if the processor multiplies 16-bit whole numbers in pairs (AVX-512 VNNI)."""
-    library = pair_library()
+def screen_library(*flags: str) -> ctypes.CDLL | None:
+    """The same, if the processor multiplies 16-bit whole numbers in pairs (AVX-512 or AVX2)."""
+    library = pair_library(*flags)
     if library is None:
         return None
-    library.has_vector_screen.restype = ctypes.c_int64
-    if library.has_vector_screen() == 0:
+    library.lanes.restype = ctypes.c_int64
+    if library.lanes() == 0:
         return None
     library.screen_vectors.restype = ctypes.c_int64
     return library

@@ -5,9 +5,8 @@ from jaxtyping import Float, Float32, Float64, Int16
 from torch import Tensor
 from torch.nn.functional import pad
 
-GROUP, SESSIONS = 32, 12  # candidates and sessions at once, in screen.cpp
+GROUP = 32  # candidates of which ranges are made, in screen.cpp
 PART = 64  # numbers whose products are added up in 32 bits
-_HALF = 16  # candidates of one register
 _LONGEST = 46_000  # of so many whole numbers: a sum of products of two such parts stays below 2^31
 _LARGEST, _STEEPEST = 32_767, 1e30  # a whole number, and what a number is multiplied with
 _AT_ONCE = 1 << 10  # candidates rounded, so that their float64 stays in the processor's caches
@@ -16,20 +15,28 @@ _AT_ONCE = 1 << 10  # candidates rounded, so that their float64 stays in the pro
 class WholeVectors:
     """A gallery's vectors, each times a factor of its own and rounded to whole numbers.
 
+    Args:
+        vectors: of the gallery.
+        norms: their lengths.
+        lanes: candidates of one register.
     Attributes:
-        vectors: [candidate / 32, pair of numbers, half, candidate, one of the pair].
+        vectors: [tile, pair of numbers, candidate, one of the pair], where a tile has candidates of two registers.
+        sessions: that the kernel multiplies with a tile at once.
         inverse: what the whole numbers are multiplied with to get the vectors.
         lost: length of the most that rounding takes from a vector.
         lost_share: the same, as a share of the vector's length.
     """
 
-    def __init__(self, vectors: Float[Tensor, "candidate dim"], norms: Float64[Tensor, " candidate"]) -> None:
+    def __init__(
+        self, vectors: Float[Tensor, "candidate dim"], norms: Float64[Tensor, " candidate"], lanes: int
+    ) -> None:
         self.candidates, dim = vectors.shape
+        self.sessions, tile = 12 if lanes == 16 else 6, 2 * lanes
         self.steps, groups = -(-dim // 2), -(-self.candidates // GROUP)
         # Whole lines of the cache: the kernel reads 64 bytes at once.
         room = torch.empty(groups * self.steps * 2 * GROUP + 32, dtype=torch.int16)
         room = room[(-room.data_ptr() % 64) // 2 :][: groups * self.steps * 2 * GROUP]
-        self.vectors = room.view(groups, self.steps, 2, _HALF, 2)
+        self.vectors = room.view(-1, self.steps, tile, 2)
         self.inverse = torch.ones(groups * GROUP)
         self.lost = self.lost_share = 0.0
         for first in range(0, self.candidates, _AT_ONCE):
@@ -38,8 +45,8 @@ class WholeVectors:
             self.lost = max(self.lost, float(lost.max()))
             self.lost_share = max(self.lost_share, float((lost / own.clamp(min=1e-300)).nan_to_num().max()))
             filled = pad(whole, (0, -dim % 2, 0, -len(whole) % GROUP))
-            pairs = filled.view(-1, 2, _HALF, self.steps, 2).permute(0, 3, 1, 2, 4)
-            self.vectors[first // GROUP : first // GROUP + len(pairs)] = pairs
+            pairs = filled.view(-1, tile, self.steps, 2).transpose(1, 2)
+            self.vectors[first // tile : first // tile + len(pairs)] = pairs
             self.inverse[first : first + len(factor)] = factor.reciprocal()
 
 

@@ -8,11 +8,16 @@ import pytest
 import torch
 
 from multiturn.region_scoring import RegionFormula, RegionVectors, StateScores
+from multiturn.region_scoring.kernel import kernel
 from multiturn.search import Found
 
 CODE, PAPER = RegionFormula(), RegionFormula(1 / 9, True, "all")
 FORMULAS = [CODE, PAPER, RegionFormula(0.0), RegionFormula(40.0, average="all"), RegionFormula(2.5, True)]
-WAYS = ["compiled", "without tiles", "pytorch"]
+BEST = kernel()
+KERNELS: list[str] = []  # of the fastest that this processor has, and of those for lesser ones
+if BEST is not None:
+    KERNELS = ["compiled", *(["without tiles"] * BEST.tiles), *(["in short registers"] * (BEST.lanes == 16))]
+WAYS = [*KERNELS, "pytorch"]
 in_all_ways = pytest.mark.parametrize("way", WAYS)
 
 
@@ -25,18 +30,17 @@ def ragged(candidates: int, regions: int, dim: int, seed: int) -> tuple[torch.Te
 
 
 def laid_out(vectors: torch.Tensor, mask: torch.Tensor, way: str = "compiled") -> RegionVectors:
-    """Regions to be scored by the fastest kernel, by that for processors that have no tiles, or by PyTorch."""
+    """Regions to be scored in one of the ways."""
     regions = RegionVectors(vectors, mask)
     if way == "pytorch":
         regions.kernel = None
-        return regions
-    if regions.kernel is None:
-        pytest.skip("no C++ compiler")
     if way == "without tiles":
-        if not regions.kernel.tiles:
-            pytest.skip("the processor has no tiles")
         regions.kernel = copy(regions.kernel)
+        assert regions.kernel is not None
         regions.kernel.tiles = False
+    if way == "in short registers":
+        regions.kernel = kernel("-mno-avx512f")
+        assert regions.kernel is not None and regions.kernel.lanes == 8
     return regions
 
 

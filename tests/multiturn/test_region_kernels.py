@@ -9,8 +9,9 @@ import torch
 from multiturn.region_scoring import StateScores
 from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
+from multiturn.region_scoring.whole_numbers import rounded
 from multiturn.scoring import norms_of_rows
-from tests.multiturn.drawn_regions import CODE, WAYS, laid_out, ragged, slow
+from tests.multiturn.drawn_regions import CODE, KERNELS, laid_out, ragged, slow
 
 
 @pytest.mark.parametrize("settings", [{"MULTITURN_KERNEL": "0"}, {"CXX": "false"}, {"CXX": "no-such-compiler"}])
@@ -60,7 +61,7 @@ def dots(states: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize(("wide", "narrow"), SIZES)
 def test_the_instruction_for_pairs_adds_up_what_lies_side_by_side(wide, narrow):
-    layout = InPairs()
+    layout = InPairs(16, True)
     x, y, v, w = drawn(layout, wide, narrow)
     for states, regions, expected, start in zip(
         layout.states(x, y),
@@ -72,6 +73,27 @@ def test_the_instruction_for_pairs_adds_up_what_lies_side_by_side(wide, narrow):
         assert states.is_contiguous()
         sums = torch.einsum("atsn,grthcn->asghcr", states.double(), regions.double())
         assert torch.equal(sums.reshape(36, 64, 3)[:35, :37] + start[:, None, None], expected)
+
+
+@pytest.mark.parametrize("wide", [1, 64, 100])
+def test_short_registers_have_half_of_a_group_beside_each_other(wide):
+    layout = InPairs(8, False)
+    x, y, v, w = drawn(layout, wide, 0)
+    (states, _), (regions, none) = layout.states(x, y), layout.regions(v, w)
+    assert states.is_contiguous() and none.numel() == 0
+    sums = torch.einsum("atsn,ghrtcn->asghcr", states.double(), regions.double())
+    assert torch.equal(sums.reshape(36, 64, 3)[:35, :37], dots(x, v))
+
+
+def test_parts_of_long_vectors_are_rounded_less_than_the_whole_could_be():
+    layout = InPairs(8, False)
+    units = torch.nn.functional.normalize(torch.randn(50, 256, generator=torch.Generator().manual_seed(0))).double()
+    whole, factor, lost = rounded(units, layout.widest, layout.longest, layout.part)
+    longest = torch.stack([part.norm(dim=1) for part in whole.split(layout.part, 1)]).amax(0)
+    assert float((longest - layout.longest).abs().max()) < 5 and layout.longest**2 < 2**31
+    assert bool((factor > 1.5 * layout.longest).all())
+    coarse = rounded(units, layout.widest, layout.longest)[2]
+    assert bool((lost.norm(dim=1) < 0.75 * coarse.norm(dim=1)).all())
 
 
 @pytest.mark.parametrize(("wide", "narrow"), SIZES)
@@ -110,7 +132,7 @@ def test_norms_have_the_same_bits_compiled_and_not(dim):
 
 
 @pytest.mark.parametrize("shape", [(33, 70, 5, 1300), (7, 40, 3, 64), (40, 33, 1, 128)], ids=str)
-@pytest.mark.parametrize("way", WAYS[:2])
+@pytest.mark.parametrize("way", KERNELS)
 def test_kernels_score_what_loops_score(shape, way):
     sessions, candidates, regions, dim = shape
     vectors, mask = ragged(candidates, regions, dim, seed=dim)

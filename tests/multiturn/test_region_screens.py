@@ -16,7 +16,7 @@ from multiturn.search import search
 from tests.multiturn.drawn_regions import (
     CODE,
     FORMULAS,
-    WAYS,
+    KERNELS,
     adversarial,
     close,
     everything,
@@ -53,16 +53,17 @@ def test_the_slack_is_small_where_the_data_are_tame(way):
 
 
 @pytest.mark.parametrize("dim", [1, 7, 256, 600])
-@pytest.mark.parametrize("layout", [InPairs(), InTiles()], ids=["pairs", "tiles"])
+@pytest.mark.parametrize("layout", [InPairs(16, True), InTiles()], ids=["pairs", "tiles"])
 def test_whole_numbers_and_what_rounding_took_make_the_vectors(dim, layout):
     units = torch.nn.functional.normalize(torch.randn(50, 3, dim, generator=torch.Generator().manual_seed(dim)), dim=-1)
     units[0, 0], units[0, 0, 0] = 0, 1
-    whole, factor, rest = rounded(units.double(), layout.widest, layout.longest)
+    whole, factor, rest = rounded(units.double(), layout.widest, layout.longest, layout.part)
     assert torch.equal((whole / factor[..., None] + rest).float(), units)
     assert bool((whole.abs() <= layout.widest).all())
     assert bool((rest.abs() * factor[..., None] <= 0.5 + 1e-9).all())
     over = 256 if isinstance(layout, InTiles) else 1
-    assert bool((whole.norm(dim=-1) ** 2 / over < 2**31).all())  # and so no sum of products passes 2^31
+    for part in whole.split(min(dim, layout.part), -1):
+        assert bool((part.norm(dim=-1) ** 2 / over < 2**31).all())  # and so no sum of products passes 2^31
 
 
 def test_the_largest_singular_value_is_never_underestimated():
@@ -124,7 +125,7 @@ def limits_at(middle: torch.Tensor, width: int) -> Limits:
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=str)
 @pytest.mark.parametrize("dim", [1, 33, 256])
-@pytest.mark.parametrize("way", WAYS[:2])
+@pytest.mark.parametrize("way", KERNELS)
 def test_what_is_no_close_call_is_surely_so(dim, formula, way):
     for x, vectors, mask in adversarial(dim):
         scores = StateScores.start(len(x), 2, laid_out(vectors, mask, way), formula)
@@ -158,7 +159,7 @@ def learned(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return (scenes + regions) * falling, torch.randn(24, DIM, generator=generator) * falling
 
 
-@pytest.mark.parametrize("way", WAYS[:2])
+@pytest.mark.parametrize("way", KERNELS)
 def test_few_scores_of_learned_features_are_close_calls(way):
     vectors, x = learned(0)
     scores = StateScores.start(24, 1, laid_out(vectors, torch.ones(300, 36) > 0, way), CODE).after(
@@ -173,7 +174,7 @@ def test_few_scores_of_learned_features_are_close_calls(way):
     assert screen.numbers.axes.wide + screen.numbers.axes.narrow < DIM / 2
 
 
-@pytest.mark.parametrize("way", WAYS[:2])
+@pytest.mark.parametrize("way", KERNELS)
 def test_state_vectors_along_other_axes_get_all_bits(way):
     vectors, _ = learned(0)
     other = torch.randn(24, DIM, generator=torch.Generator().manual_seed(1))

@@ -21,7 +21,9 @@ from tests.multiturn.test_search import draw as drawn
 SIMILARITIES: tuple[Similarity, ...] = ("l2", "dot", "cosine")
 KINDS = ("normal", "duplicates", "close", "tiny", "huge", "uneven", "far", "sparse")
 compiles = pytest.mark.skipif(pair_library() is None, reason="no C++ compiler")
-screens = pytest.mark.skipif(screen_library() is None, reason="this processor multiplies no whole numbers in pairs")
+LIBRARY = screen_library()
+LANES = 8 if LIBRARY is None else LIBRARY.lanes()
+screens = pytest.mark.skipif(LIBRARY is None, reason="this processor multiplies no whole numbers in pairs")
 
 
 def draw(kind: str, candidates: int, dim: int, seed: int, sessions: int = 13) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,10 +39,14 @@ def scores_of(queries: torch.Tensor, vectors: torch.Tensor, similarity: Similari
     return VectorScores(queries, vectors, norms, similarity)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_galleries_are_worth_it():
+# Where registers are long, once more as on processors with short ones.
+@pytest.fixture(scope="module", autouse=True, params=[(), ("-mno-avx512f",)] if LANES == 16 else [()], ids=str)
+def small_galleries_are_worth_it(request):
+    library = screen_library(*request.param)
+    assert not request.param or (library is not None and library.lanes() == 8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_WORTH_IT", 0)
+        patch.setattr(module, "screen_library", lambda: library)
         yield
 
 
@@ -167,7 +173,7 @@ def test_rounding_takes_what_it_says(kind, dim):
     parts = torch.nn.functional.pad(whole.double(), (0, -dim % 64)).view(50, -1, 64)
     assert float(parts.norm(dim=2).max()) ** 2 < 2**31
     assert bool((lost <= 1.01 * vectors.double().norm(dim=1) * dim**0.5 / 2 / 32_767).all())
-    layout = WholeVectors(vectors, norms_of_rows(vectors))
+    layout = WholeVectors(vectors, norms_of_rows(vectors), LANES)
     assert layout.lost >= float(apart.max())
 
 
@@ -193,4 +199,4 @@ def test_vectors_of_another_kind_are_left_to_pytorch():
 def test_a_gnu_compiler_makes_the_functions():
     assert pair_library() is not None
     listed = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    assert (screen_library() is not None) == ({"avx512_vnni", "avx512bw"} <= set(listed))
+    assert (LIBRARY is not None) == ({"avx2", "fma"} <= set(listed))
