@@ -62,8 +62,9 @@ def search(
     block = block or (1 << 13 if scores.device.type == "cpu" else 1 << 17)
     spare = 0 if hidden is None else hidden.shape[1]
     best = Best(scores, min(page + spare, candidates))
-    counter = None if watched is None else Counter(scores, watched)
+    # In this order: what is screened knows more of its rounding.
     screened = scores if isinstance(scores, ScreenedScores) and scores.screened else None
+    counter = None if watched is None else Counter(scores, watched)
     begun = screened is not None and not screened.needs_floor
     # Where no block is written down, caches do not limit it.
     wide = _SCREENED_BLOCKS * block if screened else block

@@ -92,8 +92,12 @@ class InPairs:
     ) -> tuple[Tensor, Tensor]:
         """See `Layout`."""
         numbers = wide.to(torch.int16), narrow.to(torch.int8)
-        pairs, fours = (_at_once(one, self.sessions, step) for one, step in zip(numbers, self.steps, strict=True))
-        return pairs.transpose(1, 2).contiguous(), fours.transpose(1, 2).contiguous()
+        pairs, fours = (
+            # A pair, or four, is moved as one.
+            _at_once(one, self.sessions, step).view(torch.int32).transpose(1, 2).contiguous().view(one.dtype)
+            for one, step in zip(numbers, self.steps, strict=True)
+        )
+        return pairs, fours
 
     def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
         """See `Layout`; takes off what the 128 add."""

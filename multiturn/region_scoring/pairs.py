@@ -42,9 +42,13 @@ class Pairs:
     ) -> None:
         self.columns, self.places, self.divisor = columns, places, divisor
         self.regions, self.formula = regions, formula
-        fewest = int(regions.counts.min()) if formula.per_region else 1
-        self.grid = _GRID / (1 << (fewest.bit_length() - 1))
-        self.reach = _bound(regions, formula, columns) / fewest
+        self._fewest = int(regions.counts.min()) if formula.per_region else 1
+        self.grid = _GRID / (1 << (self._fewest.bit_length() - 1))
+
+    @property
+    def reach(self) -> float:
+        """How far quick sums may be from careful ones; less once the columns have been looked at."""
+        return _bound(self.regions, self.formula, self.columns) / self._fewest
 
     def scores(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
         """Scores of pairs."""

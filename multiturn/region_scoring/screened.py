@@ -24,8 +24,8 @@ class Reach:
 
     @cached_property
     def most(self) -> Float64[Tensor, " session"]:
-        """Of a session."""
-        return self.table.amax(1).double()
+        """Of a session; numbers that are not negative are in the order of their bits, which are compared sooner."""
+        return self.table.view(torch.int16).amax(1).view(torch.bfloat16).double()
 
 
 @dataclass(frozen=True)

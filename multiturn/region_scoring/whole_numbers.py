@@ -187,7 +187,8 @@ def rounded(
     most = units.abs().amax(-1)
     length = torch.ones_like(most)
     if part < units.shape[-1]:
-        length = torch.stack([some.norm(dim=-1) for some in units.split(part, -1)]).amax(0)
+        squares = pad(units.square(), (0, -units.shape[-1] % part))
+        length = squares.unflatten(-1, (-1, part)).sum(-1).amax(-1).sqrt_()
     factor = torch.minimum(largest / most.clamp(min=1e-3), longest / length.clamp(min=1e-3))
     scaled = units * factor[..., None]
     whole = torch.round(scaled)
