@@ -26,6 +26,7 @@ struct Limits {
 };
 
 const int64_t SCORES = 1 << 13, WIDEST = 64;
+const int64_t AHEAD = 1 << 10;  // what is read next lies in other pages of memory, where the processor does not look ahead
 
 // As many of the lanes as there are numbers left.
 inline Bits lanes_of(int64_t count) { return count < LANES ? (1 << count) - 1 : -1; }
@@ -38,6 +39,8 @@ inline void bound(const Shares& of, int64_t s, int64_t first, int64_t count, flo
         for (int64_t m = 0; m < of.columns; ++m) {
             const int64_t at = m * of.sessions + s, cell = s * of.candidates + first + c;
             if (of.shares[at] == 0) continue;
+            __builtin_prefetch(of.tables[m] + cell + AHEAD);
+            __builtin_prefetch(of.reaches[m] + cell + AHEAD);
             const Floats reach = read_upper_halves(of.reaches[m] + cell, there);
             const Floats own = least(reach + all(of.more[at]), all(of.most[at]));
             total = multiply_add(all(of.shares[at]), read(of.tables[m] + cell, there), total);
