@@ -29,6 +29,13 @@ inline Doubles widened(const float* x) {
 
 inline Doubles widened(const double* x) { return *(const Doubles*)x; }
 
+// Leaves a number in its register: compilers read it from memory anew for each product.
+inline void keep(Doubles& x) {
+#ifdef LANES
+    asm("" : "+v"(x));
+#endif
+}
+
 inline double sum_of(Doubles x) {
 #if LANES == 16
     return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
@@ -46,6 +53,9 @@ inline void sums_of(const Doubles* x, double* sums) {
     const __m256d e = _mm256_add_pd(_mm512_castpd512_pd256(ab), _mm512_extractf64x4_pd(ab, 1));
     const __m256d f = _mm256_add_pd(_mm512_castpd512_pd256(cd), _mm512_extractf64x4_pd(cd, 1));
     _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_permute2f128_pd(e, f, 0x20), _mm256_permute2f128_pd(e, f, 0x31)));
+#elif LANES == 8
+    const __m256d ab = _mm256_hadd_pd((__m256d)x[0], (__m256d)x[1]), cd = _mm256_hadd_pd((__m256d)x[2], (__m256d)x[3]);
+    _mm256_storeu_pd(sums, _mm256_add_pd(_mm256_permute2f128_pd(ab, cd, 0x21), _mm256_blend_pd(ab, cd, 0xc)));
 #else
     for (int i = 0; i < 4; ++i) sums[i] = sum_of(x[i]);
 #endif
@@ -76,10 +86,12 @@ void products_of(const Number* vectors, const double* const* units, int64_t dim,
         Doubles sums[SOME][REGIONS] = {};
         int64_t d = 0;
         for (; d + WIDTH <= dim; d += WIDTH) {
-            const Doubles some[REGIONS] = {widened(v[0] + d), widened(v[1] + d), widened(v[2] + d), widened(v[3] + d)};
+            Doubles some[REGIONS] = {widened(v[0] + d), widened(v[1] + d), widened(v[2] + d), widened(v[3] + d)};
+            for (Doubles& one : some) keep(one);
 #pragma GCC unroll 5
             for (int m = 0; m < SOME; ++m) {
-                const Doubles x = *(const Doubles*)(units[m] + d);
+                Doubles x = *(const Doubles*)(units[m] + d);
+                keep(x);
 #pragma GCC unroll 4
                 for (int i = 0; i < REGIONS; ++i) sums[m][i] += x * some[i];
             }
