@@ -136,7 +136,9 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
     same = bool((ranks["ours"].best == ranks["pytorch"].best).all())
     products = "float32"
     if compiled is not None and compiled.whole_numbers:
-        products = "whole numbers in matrix registers" if compiled.tiles else "whole numbers"
+        products = "whole numbers"
+        if compiled.tiles or compiled.lanes == 8:
+            products += " in matrix registers" if compiled.tiles else ", 8 pairs at once"
     bits = {}
     if isinstance(laid_out.screen, AsManyBitsAsNeeded):
         axes = laid_out.screen.numbers.axes
