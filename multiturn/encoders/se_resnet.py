@@ -14,6 +14,7 @@ from multiturn.encoders.images import to_pixels
 from multiturn.encoders.towers import ImageTower, Precision
 from multiturn.hub.model import HubModel
 
+_FEWEST_LAST = 8  # channels for which the layout with channels last is safe
 _BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
@@ -57,23 +58,31 @@ class SEResNet(nn.Module, HubModel):
             raise ValueError(f"a ResNet has four stages, not layers {list(layers)} and channels {list(channels)}")
         self.labels, self.height, self.width = tuple(labels), height, width
         self.feature_dim, self.independent = feature_dim, independent
+        # Convolutions run up to twice as fast so, on CPU and GPU; but PyTorch 2.15's strided 1 x 1 ones of fewer than 8
+        # channels write beyond their memory on processors whose longest registers are those of AVX2.
+        narrow = min(channels) < _FEWEST_LAST
+        self._layout = torch.contiguous_format if narrow else torch.channels_last
         self.backbone = ResNet(
             _BLOCKS[block],
             tuple(layers),
             num_classes=0,
             channels=tuple(channels),
             block_args={"attn_layer": "se"},
-        ).to(memory_format=torch.channels_last)  # Convolutions run up to twice as fast so, on CPU and GPU.
+        ).to(memory_format=self._layout)
         self.embed = nn.Linear(int(self.backbone.num_features), feature_dim)
         self.classify = nn.Linear(feature_dim, len(self.labels))
 
     def forward(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image feature"]:
         """Features of images, given as pixels of 0..255."""
-        return self.embed(self.backbone(_input_of(pixels)))
+        return self.embed(self.backbone(self._input_of(pixels)))
 
     def feature_map(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image channel row column"]:
         """The backbone's last map of images, given as pixels of 0..255."""
-        return self.backbone.forward_features(_input_of(pixels))
+        return self.backbone.forward_features(self._input_of(pixels))
+
+    def _input_of(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image 3 height width"]:
+        # Zero-centred (section 4.2); the unit is that of a typical standard deviation of pixels.
+        return ((pixels.float() - 127.5) / 64).contiguous(memory_format=self._layout)
 
     def logits(self, features: Float[Tensor, "image feature"]) -> Float[Tensor, "image label"]:
         """Scores of the labels, given features."""
@@ -116,8 +125,3 @@ class SEResNetEncoder(ImageTower):
         """The last map, before pooling and the feature layer, of pictures given as pixels of 0..255."""
         with self._precision():
             return self.network.feature_map(pixels.to(self.device)).float()
-
-
-def _input_of(pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image 3 height width"]:
-    # Zero-centred (section 4.2); the unit is that of a typical standard deviation of pixels.
-    return ((pixels.float() - 127.5) / 64).contiguous(memory_format=torch.channels_last)

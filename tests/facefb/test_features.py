@@ -1,7 +1,10 @@
 """Claims about the frozen features of faces: what they are bound to, and what is kept."""
 
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,22 @@ def faces() -> Faces:
 def network(**options: object) -> SEResNet:
     torch.manual_seed(0)
     return SEResNet(list(ATTRIBUTES), channels=[8, 8, 8, 16], height=32, width=32, **options)  # type: ignore[arg-type]
+
+
+NARROW = """
+import torch
+from multiturn.encoders.se_resnet import SEResNet
+network = SEResNet(["a", "b"], channels=[4, 4, 4, 8], height=32, width=32)
+for _ in range(12):
+    pixels = torch.randint(256, (32, 3, 32, 32), dtype=torch.uint8)
+    network.logits(network(pixels)).square().sum().backward()
+    kept = [torch.randn(size) for size in range(7, 107)]
+"""
+
+
+def test_a_network_of_very_few_channels_trains_in_a_single_thread():
+    told = os.environ | {"OMP_NUM_THREADS": "1"}
+    assert subprocess.run([sys.executable, "-c", NARROW], env=told, timeout=120, check=False).returncode == 0
 
 
 def test_the_face_network_keeps_the_contract_of_encoders(faces: Faces):
