@@ -33,8 +33,10 @@ inline Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Floats root(Floats x) { return _mm512_sqrt_ps(x); }
 inline Floats beside_integer(Floats x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 inline Floats to_floats(Integers x) { return _mm512_cvtepi32_ps(x); }
+inline Integers to_integers(Floats x) { return _mm512_cvtps_epi32(x); }  // the nearest
 inline Integers add(Integers a, Integers b) { return _mm512_add_epi32(a, b); }
 inline Integers left(Integers x, int bits) { return _mm512_slli_epi32(x, bits); }
+inline Integers low_byte(Integers x) { return _mm512_srai_epi32(_mm512_slli_epi32(x, 24), 24); }  // with its sign
 inline Integers bits_of(Floats x) { return _mm512_castps_si512(x); }
 inline Floats choose(Mask those, Floats x, Floats other) { return _mm512_mask_mov_ps(other, those, x); }
 // a + b as the bits of a number, and 0 in other lanes.
@@ -103,8 +105,10 @@ inline Floats beside_integer(Floats x) {
     return _mm256_sub_ps(x, _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 inline Floats to_floats(Integers x) { return _mm256_cvtepi32_ps(x); }
+inline Integers to_integers(Floats x) { return _mm256_cvtps_epi32(x); }
 inline Integers add(Integers a, Integers b) { return _mm256_add_epi32(a, b); }
 inline Integers left(Integers x, int bits) { return _mm256_slli_epi32(x, bits); }
+inline Integers low_byte(Integers x) { return _mm256_srai_epi32(_mm256_slli_epi32(x, 24), 24); }
 inline Integers bits_of(Floats x) { return _mm256_castps_si256(x); }
 inline Floats choose(Mask those, Floats x, Floats other) { return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(those)); }
 inline Floats sum_of_bits(Mask those, Integers a, Integers b) {
@@ -142,6 +146,17 @@ inline void add_products(Integers& sums, Integers x, Integers y) {
     Integers products;
     asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sums), "=&x"(products) : "x"(x), "x"(y));
 }
+
+}  // namespace
+
+#endif
+
+#ifdef LANES
+
+namespace {
+
+// As many of the lanes as there are numbers left.
+inline Bits lanes_of(int64_t count) { return count < LANES ? (1 << count) - 1 : -1; }
 
 }  // namespace
 

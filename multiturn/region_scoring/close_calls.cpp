@@ -28,9 +28,6 @@ struct Limits {
 const int64_t SCORES = 1 << 13, WIDEST = 64;
 const int64_t AHEAD = 1 << 10;  // what is read next lies in other pages of memory, where the processor does not look ahead
 
-// As many of the lanes as there are numbers left.
-inline Bits lanes_of(int64_t count) { return count < LANES ? (1 << count) - 1 : -1; }
-
 // Between which numbers the scores of one session with candidates [first, first + count) lie; count is filled up.
 inline void bound(const Shares& of, int64_t s, int64_t first, int64_t count, float* lower, float* upper) {
     for (int64_t c = 0; c < count; c += LANES) {

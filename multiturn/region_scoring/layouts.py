@@ -28,6 +28,8 @@ class Layout(Protocol):
         widest: the largest wide number.
         part: wide numbers whose products are added up as whole ones.
         longest: so many whole numbers of a row may be, so that sums of products with others stay below 2^31.
+        apart: whether the high bytes of wide numbers lie apart from the low ones.
+        added: to the narrow numbers of regions.
     """
 
     kernel: str
@@ -39,21 +41,13 @@ class Layout(Protocol):
     widest: int
     part: int
     longest: int
+    apart: bool
+    added: int
 
     def regions(
         self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
     ) -> tuple[Tensor, Tensor]:
         """Those of candidates, by groups, of which the last is filled up."""
-        ...
-
-    def states(
-        self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
-    ) -> tuple[Tensor, Tensor]:
-        """Those of state vectors, by as many sessions as are taken at once; the last are filled up."""
-        ...
-
-    def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
-        """Where the sums of narrow products begin."""
         ...
 
     def low(self, wide: Float[Tensor, "row *region wide"]) -> Float[Tensor, "row *region low"]:
@@ -71,6 +65,7 @@ class InPairs:
 
     kernel, steps, axes = "score_whole_numbers", (2, 4), 16
     widest, part, longest = 32_767, 64, 46_000
+    apart, added = False, 128  # of two factors one has no sign
 
     def __init__(self, lanes: int, fours: bool) -> None:
         self.sessions = 12 if lanes == HALF else 6
@@ -82,26 +77,10 @@ class InPairs:
     def regions(
         self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
     ) -> tuple[Tensor, Tensor]:
-        """See `Layout`; narrow numbers and 128, since of two factors one has no sign."""
-        numbers = wide.to(torch.int16), (narrow + 128).to(torch.uint8)
+        """See `Layout`."""
+        numbers = wide.to(torch.int16), (narrow + self.added).to(torch.uint8)
         pairs, fours = (_grouped(one, step) for one, step in zip(numbers, self.steps, strict=True))
         return pairs.permute(self._order), fours.permute(self._order)
-
-    def states(
-        self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
-    ) -> tuple[Tensor, Tensor]:
-        """See `Layout`."""
-        numbers = wide.to(torch.int16), narrow.to(torch.int8)
-        pairs, fours = (
-            # A pair, or four, is moved as one.
-            _at_once(one, self.sessions, step).view(torch.int32).transpose(1, 2).contiguous().view(one.dtype)
-            for one, step in zip(numbers, self.steps, strict=True)
-        )
-        return pairs, fours
-
-    def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
-        """See `Layout`; takes off what the 128 add."""
-        return -128 * narrow.sum(1)
 
     def low(self, wide: Float[Tensor, "row *region wide"]) -> Float[Tensor, "row *region low"]:
         """See `Layout`; nothing."""
@@ -117,6 +96,7 @@ class InTiles:
     kernel, sessions, steps, axes = "score_in_tiles", GROUP, (_TILE, _TILE), _TILE
     narrow_cost, worth_it = 1 / 3, 0.3  # most of the time goes into other things than products
     widest, part, longest = 127 * 256 + 127, sys.maxsize, 700_000  # sums are of products over 256
+    apart, added = True, 0
 
     def regions(
         self, wide: Float[Tensor, "candidate region wide"], narrow: Float[Tensor, "candidate region narrow"]
@@ -124,27 +104,12 @@ class InTiles:
         """See `Layout`."""
         return _regions_in_tiles(self._bytes(wide)), _regions_in_tiles([narrow])
 
-    def states(
-        self, wide: Float[Tensor, "session wide"], narrow: Float[Tensor, "session narrow"]
-    ) -> tuple[Tensor, Tensor]:
-        """See `Layout`."""
-        return self._states(self._bytes(wide)), self._states([narrow])
-
-    def starts(self, narrow: Float[Tensor, "session narrow"]) -> Float[Tensor, " session"]:
-        """See `Layout`; zero, and never read."""
-        return narrow.new_zeros(len(narrow))
-
     def low(self, wide: Float[Tensor, "row *region wide"]) -> Float[Tensor, "row *region low"]:
         """See `Layout`; the low bytes."""
         return wide - 256 * _high(wide)
 
     def _bytes(self, wide: Float[Tensor, "row *region wide"]) -> list[Float[Tensor, "row *region wide"]]:
         return [_high(wide), self.low(wide)]
-
-    def _states(self, parts: Sequence[Float[Tensor, "session number"]]) -> Tensor:
-        rows = torch.stack([_at_once(part.to(torch.int8), self.sessions, _TILE) for part in parts])
-        eights = rows.view(torch.int64)  # fewer to move
-        return eights.unflatten(2, (2, HALF)).permute(1, 4, 0, 2, 3, 5).contiguous()
 
 
 def _high(wide: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -163,10 +128,3 @@ def _grouped(numbers: Tensor, step: int) -> Tensor:
     count, regions, dim = numbers.shape
     filled = pad(numbers, (0, -dim % step, 0, 0, 0, -count % GROUP))
     return filled.view(len(filled) // GROUP, 2, HALF, regions, filled.shape[2] // step, step)
-
-
-def _at_once(numbers: Tensor, sessions: int, step: int) -> Tensor:
-    """[session / sessions, session, step, number], filled up."""
-    count, dim = numbers.shape
-    filled = pad(numbers, (0, -dim % step, 0, -count % sessions))
-    return filled.view(len(filled) // sessions, sessions, filled.shape[1] // step, step)

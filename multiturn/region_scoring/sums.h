@@ -93,7 +93,7 @@ inline void write(const Sums& sums, const States& x, int64_t s, const Regions& v
                   const Found& found) {
     const int64_t candidates = v.candidates - column, padded = (v.candidates + GROUP - 1) / GROUP * GROUP;
     if (candidates <= 0) return;
-    const Mask there = mask_of(candidates < LANES ? (1 << candidates) - 1 : -1);
+    const Mask there = mask_of(lanes_of(candidates));
     const Floats one = all(1.0f), b = all(f.sharpness);
     const Floats total = one / choose(there, sums.e, one);
     const Floats unscaled = total * all(1 / f.scale);

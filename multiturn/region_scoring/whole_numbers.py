@@ -2,20 +2,19 @@
 
 import ctypes
 import math
-import sys
 
 import torch
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 from torch.nn.functional import pad
 
 from multiturn.compiled import in_threads
 from multiturn.region_scoring.axes import Axes
 from multiturn.region_scoring.layouts import Layout
+from multiturn.region_scoring.rounding import NARROW, RoundedStates, rounded
 from multiturn.region_scoring.screened import GROUP, Reach, Screened, bits_of
 from multiturn.region_scoring.structs import Struct, fields
 
-_NARROW = 127  # the largest narrow number
 _AT_ONCE = 8 * GROUP  # candidates
 _ROUNDING = 2.0**-24  # of float32
 _EXP, _LEAST = 3e-6, 2.0**-20  # relative error of exp in sums.h, and the sharpness there where it is less
@@ -64,7 +63,8 @@ class WholeNumbers:
         layout: Layout,
         axes: Axes,
     ) -> None:
-        self._kernel, self.layout, self.axes = getattr(library, layout.kernel), layout, axes
+        self._library, self._kernel = library, getattr(library, layout.kernel)
+        self.layout, self.axes = layout, axes
         self.candidates, self.regions, _ = vectors.shape
         groups = -(-self.candidates // GROUP)
         numbers = zip((axes.wide, axes.narrow), layout.steps, strict=True)
@@ -82,6 +82,7 @@ class WholeNumbers:
             for whole, numbers in zip(laid_out, some, strict=True):
                 whole[own] = numbers
         self.wide, self.narrow = laid_out
+        self._largest_norms = self.norms.amax(1, keepdim=True)
 
     def _lay_out(
         self, units: Float64[Tensor, "candidate region dim"], groups: slice, candidates: slice
@@ -89,7 +90,7 @@ class WholeNumbers:
         (wide, narrow), rest = self.axes.parts(units), self.axes.rest(units)
         numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest, self.layout.part)
         low = self.layout.low(numbers) / factor[..., None]
-        fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
+        fewer, narrow_factor, narrow_lost = rounded(narrow, NARROW, self.layout.longest)
         self.scales[0, groups], self.scales[1, groups] = _inverse(factor), _inverse(narrow_factor)
         for norms, matrix in zip(self.norms, (wide, lost, low, narrow, narrow_lost, rest), strict=True):
             norms[candidates][: len(units)] = largest_singular_values(matrix) * 1.0001  # in float32
@@ -110,12 +111,11 @@ class WholeNumbers:
         """
         sessions, missing = len(units), -len(units) % self.layout.sessions
         wide, narrow, rest = self._along_axes(units)
-        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest, self.layout.part)
-        fewer, narrow_factor, narrow_lost = rounded(narrow, _NARROW, self.layout.longest)
+        many = RoundedStates.of(wide, self._library, self.layout)
+        few = RoundedStates.of(narrow, self._library, self.layout, narrow=True)
         # Vectors along the axes are rounded to float32, and so is what rounding takes of them.
         length, away, missed, low = (
-            rows.norm(dim=1).double() + 2 * _ROUNDING
-            for rows in (narrow, narrow_lost, lost, self.layout.low(numbers) / factor[:, None])
+            one.double() + 2 * _ROUNDING for one in (narrow.norm(dim=1), few.missed, many.missed, many.low)
         )
         terms = 1.0001 * torch.stack([missed, 1 + missed, low, away, length + away, rest]).float()
         # Of the products with the scales, of those themselves, and of the sums of their parts, which are below 1.
@@ -125,15 +125,14 @@ class WholeNumbers:
         scale = max(sharpness, _LEAST) / math.log(2)
         table = torch.empty(sessions, self.candidates)
         reach = torch.empty_like(table, dtype=torch.bfloat16)
-        in_order = self.layout.states(numbers, fewer)
         filled = {
-            "start": pad(self.layout.starts(fewer).int(), (0, missing)),
-            "wide_scale": pad(scale / factor, (0, missing)),
-            "narrow_scale": pad(scale / narrow_factor, (0, missing)),
+            "start": pad(-self.layout.added * few.total, (0, missing)),
+            "wide_scale": pad(scale / many.factor, (0, missing)),
+            "narrow_scale": pad(scale / few.factor, (0, missing)),
             "terms": pad(terms, (0, missing)),
             "beside": torch.full((sessions + missing,), 4 * sharpness * weights + spread * rounding),
         }
-        states = _States(wide=in_order[0], narrow=in_order[1], **filled, count=sessions, filled=sessions + missing)
+        states = _States(wide=many.numbers, narrow=few.numbers, **filled, count=sessions, filled=sessions + missing)
         regions = _Regions(
             **{"wide": self.wide, "narrow": self.narrow, "wide_scale": self.scales[0], "narrow_scale": self.scales[1]},
             **{"real": self.real, "norms": self.norms, "candidates": self.candidates, "regions": self.regions},
@@ -153,7 +152,7 @@ class WholeNumbers:
 
         products = (sessions + missing) * len(self.real) * GROUP * self.regions * (self.axes.wide + self.axes.narrow)
         in_threads(some, len(self.real), products)
-        within = 1.0001 * (self.norms.amax(1) @ terms).double() + rounding
+        within = 1.0001 * (self._largest_norms * terms).sum(0).double() + rounding
         return Screened(table, torch.stack(largest).amax(0), within, Reach(reach), _EXP)
 
     def _along_axes(
@@ -167,32 +166,6 @@ class WholeNumbers:
         # By Pythagoras, in float64: within 1e-7.
         rest = (exact.square().sum(1) - wide.square().sum(1) - narrow.square().sum(1)).clamp(min=0).sqrt() + 1e-7
         return wide.float(), narrow.float(), rest
-
-
-def rounded(
-    units: Float[Tensor, "row *region dim"], largest: int, longest: int, part: int = sys.maxsize
-) -> tuple[Float[Tensor, "row *region dim"], Float[Tensor, "row *region"], Float[Tensor, "row *region dim"]]:
-    """Vectors of length 1 at most, in whole numbers: these, the factor that made them, and what rounding took.
-
-    What rounding took is itself rounded, by a unit in the last place of the vectors.
-
-    Args:
-        units: the vectors.
-        largest: of the whole numbers.
-        longest: of the rows of whole numbers, or of parts of them.
-        part: so many numbers.
-    """
-    if units.shape[-1] == 0:
-        return units, torch.ones_like(units.sum(-1)), units
-    most = units.abs().amax(-1)
-    length = torch.ones_like(most)
-    if part < units.shape[-1]:
-        squares = pad(units.square(), (0, -units.shape[-1] % part))
-        length = squares.unflatten(-1, (-1, part)).sum(-1).amax(-1).sqrt_()
-    factor = torch.minimum(largest / most.clamp(min=1e-3), longest / length.clamp(min=1e-3))
-    scaled = units * factor[..., None]
-    whole = torch.round(scaled)
-    return whole, factor, scaled.sub_(whole).div_(factor[..., None])
 
 
 def largest_singular_values(rows: Float64[Tensor, "candidate region dim"]) -> Float64[Tensor, " candidate"]:

@@ -9,7 +9,7 @@ import torch
 from multiturn.region_scoring import StateScores
 from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
-from multiturn.region_scoring.whole_numbers import rounded
+from multiturn.region_scoring.rounding import RoundedStates, rounded
 from multiturn.scoring import norms_of_rows
 from tests.multiturn.drawn_regions import CODE, KERNELS, laid_out, ragged, slow
 
@@ -41,48 +41,55 @@ def test_the_kernel_is_compiled_once(monkeypatch, tmp_path):
 
 
 SIZES = [(1, 0), (100, 3), (64, 130)]  # of wide and of narrow numbers
+needs_whole_numbers = pytest.mark.skipif(not KERNELS, reason="no compiled kernel of whole numbers")
 
 
-def whole(rows: int, regions: int, numbers: int, largest: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(-largest, largest + 1, (rows, regions, numbers), generator=generator).double()
+def unit_rows(*shape: int) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.randn(shape, generator=torch.Generator().manual_seed(shape[-1])), dim=-1)
 
 
-def drawn(layout: Layout, wide: int, narrow: int) -> tuple[torch.Tensor, ...]:
-    """State vectors of 35 sessions and regions of 37 candidates, the wide numbers first."""
+def states_of(layout: Layout, numbers: int, narrow: bool) -> tuple[RoundedStates, torch.Tensor]:
+    """State vectors of 35 sessions, and the whole numbers that they should be."""
+    compiled, rows = kernel(), unit_rows(35, numbers)
+    assert compiled is not None
+    states = RoundedStates.of(rows, compiled.library, layout, narrow)
+    return states, torch.round(rows * states.factor[:, None]).double()
+
+
+def regions_of(layout: Layout, wide: int, narrow: int) -> tuple[torch.Tensor, ...]:
+    """Whole numbers of the regions of 37 candidates, the wide ones first."""
+    generator = torch.Generator().manual_seed(2)
     sizes = ((wide, layout.widest), (narrow, 127))
-    states = (whole(35, 1, count, most, seed)[:, 0] for seed, (count, most) in enumerate(sizes))
-    return *states, *(whole(37, 3, count, most, 2 + seed) for seed, (count, most) in enumerate(sizes))
+    return tuple(torch.randint(-most, most + 1, (37, 3, n), generator=generator).double() for n, most in sizes)
 
 
 def dots(states: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
     return torch.einsum("sd,crd->scr", states, regions)
 
 
+@needs_whole_numbers
 @pytest.mark.parametrize(("wide", "narrow"), SIZES)
 def test_the_instruction_for_pairs_adds_up_what_lies_side_by_side(wide, narrow):
     layout = InPairs(16, True)
-    x, y, v, w = drawn(layout, wide, narrow)
-    for states, regions, expected, start in zip(
-        layout.states(x, y),
-        layout.regions(v, w),
-        (dots(x, v), dots(y, w)),
-        (0 * layout.starts(y), layout.starts(y)),
-        strict=True,
-    ):
-        assert states.is_contiguous()
-        sums = torch.einsum("atsn,grthcn->asghcr", states.double(), regions.double())
-        assert torch.equal(sums.reshape(36, 64, 3)[:35, :37] + start[:, None, None], expected)
+    regions = regions_of(layout, wide, narrow)
+    for fewer, whole, placed in zip((False, True), regions, layout.regions(*regions), strict=True):
+        states, expected = states_of(layout, whole.shape[2], fewer)
+        sums = torch.einsum("atsn,grthcn->asghcr", states.numbers[:, :, 0].double(), placed.double())
+        added = layout.added * fewer * expected.sum(1)
+        assert torch.equal(sums.reshape(36, 64, 3)[:35, :37] - added[:, None, None], dots(expected, whole))
+        assert torch.equal(states.total.double(), expected.sum(1))
 
 
+@needs_whole_numbers
 @pytest.mark.parametrize("wide", [1, 64, 100])
 def test_short_registers_have_half_of_a_group_beside_each_other(wide):
     layout = InPairs(8, False)
-    x, y, v, w = drawn(layout, wide, 0)
-    (states, _), (regions, none) = layout.states(x, y), layout.regions(v, w)
-    assert states.is_contiguous() and none.numel() == 0
-    sums = torch.einsum("atsn,ghrtcn->asghcr", states.double(), regions.double())
-    assert torch.equal(sums.reshape(36, 64, 3)[:35, :37], dots(x, v))
+    whole, none = regions_of(layout, wide, 0)
+    placed, nothing = layout.regions(whole, none)
+    assert nothing.numel() == 0
+    states, expected = states_of(layout, wide, False)
+    sums = torch.einsum("atsn,ghrtcn->asghcr", states.numbers[:, :, 0].double(), placed.double())
+    assert torch.equal(sums.reshape(36, 64, 3)[:35, :37], dots(expected, whole))
 
 
 def test_parts_of_long_vectors_are_rounded_less_than_the_whole_could_be():
@@ -96,19 +103,42 @@ def test_parts_of_long_vectors_are_rounded_less_than_the_whole_could_be():
     assert bool((lost.norm(dim=1) < 0.75 * coarse.norm(dim=1)).all())
 
 
+@needs_whole_numbers
 @pytest.mark.parametrize(("wide", "narrow"), SIZES)
 def test_the_instruction_for_tiles_multiplies_rows_with_columns_of_fours(wide, narrow):
     layout = InTiles()
-    x, y, v, w = drawn(layout, wide, narrow)
-    made = []
-    for states, regions in zip(layout.states(x, y), layout.regions(v, w), strict=True):
-        rows = states.view(torch.int8).unflatten(-1, (16, 4))
+    v, w = regions_of(layout, wide, narrow)
+    made, whole = [], []
+    for fewer, regions in enumerate(layout.regions(v, w)):
+        states, expected = states_of(layout, (wide, narrow)[fewer], bool(fewer))
+        rows = states.numbers.unflatten(-1, (16, 4)).unflatten(3, (2, 16))
         sums = torch.einsum("atpisfk,gjrtqfck->pqaisgjcr", rows.double(), regions.double())
         made.append(sums.reshape(*sums.shape[:2], 64, 64, 3)[:, :, :35, :37])
+        whole.append(expected)
     (((high, one), (other, low)),), narrow_sums = made[0][None], made[1][0, 0]
-    assert torch.equal(2.0**16 * high + 2.0**8 * (one + other) + low, dots(x, v))
-    assert torch.equal(low, dots(layout.low(x), layout.low(v)))
-    assert torch.equal(narrow_sums, dots(y, w))
+    assert torch.equal(2.0**16 * high + 2.0**8 * (one + other) + low, dots(whole[0], v))
+    assert torch.equal(low, dots(layout.low(whole[0]), layout.low(v)))
+    assert torch.equal(narrow_sums, dots(whole[1], w))
+
+
+@needs_whole_numbers
+@pytest.mark.parametrize("sessions", [1, 35, 500])
+@pytest.mark.parametrize("dim", [1, 7, 64, 256, 600])
+@pytest.mark.parametrize("layout", [InPairs(16, True), InPairs(8, False), InTiles()], ids=["long", "short", "tiles"])
+def test_state_vectors_are_rounded_as_regions_are(sessions, dim, layout):
+    compiled, rows = kernel(), unit_rows(sessions, dim)
+    assert compiled is not None
+    rows[0], rows[0, -1] = 0, -1
+    for narrow, limits in ((False, (layout.widest, layout.longest, layout.part)), (True, (127, layout.longest))):
+        whole, factor, lost = rounded(rows, *limits)
+        states = RoundedStates.of(rows, compiled.library, layout, narrow)
+        torch.testing.assert_close(states.factor, factor, rtol=1e-6, atol=0)
+        whole = torch.round(rows * states.factor[:, None])
+        lost = (rows.double() * states.factor[:, None].double() - whole) / states.factor[:, None]
+        torch.testing.assert_close(states.missed.double(), lost.norm(dim=1), rtol=1e-3, atol=1e-7)
+        low = torch.remainder(whole + 128, 256) - 128
+        torch.testing.assert_close(states.low, (low / states.factor[:, None]).norm(dim=1), rtol=1e-5, atol=0)
+        assert torch.equal(states.total, whole.sum(1).int())
 
 
 def test_bytes_of_wide_numbers_fit_tiles():

@@ -10,7 +10,8 @@ from multiturn.close_calls import Limits
 from multiturn.region_scoring import RegionFormula, StateScores
 from multiturn.region_scoring.bits import AsManyBitsAsNeeded
 from multiturn.region_scoring.layouts import InPairs, InTiles
-from multiturn.region_scoring.whole_numbers import largest_singular_values, rounded
+from multiturn.region_scoring.rounding import rounded
+from multiturn.region_scoring.whole_numbers import largest_singular_values
 from multiturn.scoring import next_up
 from multiturn.search import search
 from tests.multiturn.drawn_regions import (
