@@ -47,7 +47,7 @@ def find_close(
         limits: what scores are compared with.
     """
     sessions, candidates = tables[0].shape
-    times = 1.01 * shares.double() * torch.tensor([bound.times for bound in bounds])[:, None]
+    times = 1.0001 * shares.double() * torch.tensor([bound.times for bound in bounds])[:, None]
     most, more = (torch.stack(some) for some in zip(*((bound.most, bound.more) for bound in bounds), strict=True))
     told = _Shares(
         tables=array_of(list(tables)),

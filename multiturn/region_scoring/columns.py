@@ -181,7 +181,7 @@ class _Made:
         if self.reach is None:
             return None
         most, more = self.moved + self.weighted, self.rounded + self.weighted
-        return Bound(self.reach.table, most, more, 1.01 / self.divisor)
+        return Bound(self.reach.table, most, more, 1.0001 / self.divisor)
 
 
 def attended(

@@ -34,7 +34,7 @@ struct States {
 
 // `scale` is what cosines come multiplied by: sharpness / log 2, or a little where that is nothing.
 struct Formula {
-    float sharpness, scale, floor, growth, rounding;
+    float sharpness, scale, floor, growth;
 };
 
 // What is found: similarities and their reach, in bfloat16, [session, candidate]; the largest mean square so far [session].
@@ -112,7 +112,7 @@ inline void write(const Sums& sums, const States& x, int64_t s, const Regions& v
     Floats weight = root(most(pull, all(0.0f)) + all(f.floor));
     weight = multiply_add(weight, all(1.001f), all(x.beside[s]));
     weight = multiply_add(error, all(f.growth), weight);
-    const Floats reach = multiply_add(grown * weight * error, all(1.0001f), all(f.rounding));
+    const Floats reach = grown * weight * error * all(1.0001f);
     put(found.table + s * v.candidates + column, there, mean);
     // Rounded up.
     put_upper_halves(found.reach + s * v.candidates + column, there, add(bits_of(reach), all(0xffff)));

@@ -31,7 +31,7 @@ class _States(Struct):
 
 
 class _Formula(Struct):
-    _fields_ = fields("", "sharpness scale floor growth rounding", ctypes.c_float)
+    _fields_ = fields("", "sharpness scale floor growth", ctypes.c_float)
 
 
 class _Found(Struct):
@@ -107,7 +107,8 @@ class WholeNumbers:
         matrices' largest singular values, and |sum_k w_k e_k| <= |w| |e|. If the kernel leaves out the products of low
         bytes, l and l_k, then |l| norm(L) is added. |w| is computed at the computed cosines; on the way, of length |e|
         at most in each s_k, no a_k grows by more than exp(2 b |e|), and no 1 + b (s_k - f) by more than
-        b (1 + steepest) |e|. What rounds the sums and products themselves moves each cosine.
+        b (1 + steepest) |e|. What rounds the sums and products themselves is a share of each part of a sum, of which
+        there are as many as regions, of length norm(V) at most.
         """
         sessions, missing = len(units), -len(units) % self.layout.sessions
         wide, narrow, rest = self._along_axes(units)
@@ -117,9 +118,10 @@ class WholeNumbers:
         length, away, missed, low = (
             one.double() + 2 * _ROUNDING for one in (narrow.norm(dim=1), few.missed, many.missed, many.low)
         )
-        terms = 1.0001 * torch.stack([missed, 1 + missed, low, away, length + away, rest]).float()
         # Of the products with the scales, of those themselves, and of the sums of their parts, which are below 1.
         rounding = (16 + self.axes.wide // self.layout.part) * _ROUNDING
+        terms = [missed + rounding, 1 + missed, low, away + rounding, length + away, rest]
+        terms = 1.0001 * torch.stack(terms).float()
         weights = (3 * sharpness * (2 + rounding) + self.regions + 16) * _ROUNDING + _EXP
         spread = sharpness * (1 + steepest)
         scale = max(sharpness, _LEAST) / math.log(2)
@@ -140,7 +142,7 @@ class WholeNumbers:
         )
         # Sums of squares are within 2^-18 of the terms that they are made of.
         floor = (1 + 2 * sharpness) ** 2 * 2.0**-18
-        formula = _Formula(sharpness=sharpness, scale=scale, floor=floor, growth=spread, rounding=steepest * rounding)
+        formula = _Formula(sharpness=sharpness, scale=scale, floor=floor, growth=spread)
         largest: list[Tensor] = []
 
         def some(first: int, last: int) -> None:
@@ -152,7 +154,7 @@ class WholeNumbers:
 
         products = (sessions + missing) * len(self.real) * GROUP * self.regions * (self.axes.wide + self.axes.narrow)
         in_threads(some, len(self.real), products)
-        within = 1.0001 * (self._largest_norms * terms).sum(0).double() + rounding
+        within = 1.0001 * (self._largest_norms * terms).sum(0).double()
         return Screened(table, torch.stack(largest).amax(0), within, Reach(reach), _EXP)
 
     def _along_axes(
