@@ -49,8 +49,9 @@ class Close:
 
 @dataclass(frozen=True)
 class _Calls:
-    """What one call of a screen has found, in tables with room for it."""
+    """What one call of a screen has found, in tables with room for it, from some item on."""
 
+    first: int
     above: Int[Tensor, " session"]
     session: Int[Tensor, " pair"]
     candidate: Int[Tensor, " pair"]
@@ -89,16 +90,19 @@ def close_calls(
         above, kinds = torch.zeros(sessions, dtype=torch.int64), torch.empty(room, dtype=torch.uint8)
         tables = [at(one) for one in (above, session, candidate, kinds)]
         count = screen(first, last, tables, room)
-        found.append(_Calls(above, session[:count], candidate[:count], kinds[:count]))
+        found.append(_Calls(first, above, session[:count], candidate[:count], kinds[:count]))
         overfull.append(count > room)
 
     in_threads(some, items, products)
     if any(overfull):
         return None
+    found.sort(key=lambda calls: calls.first)
     session, candidate, kinds = (
         torch.cat([getattr(calls, name) for calls in found]) for name in ("session", "candidate", "kinds")
     )
-    order = (session * candidates + candidate).argsort()
-    kinds = kinds[order]
-    close = Close(session[order], candidate[order], (kinds & 1) != 0, (kinds & 2) != 0)
+    places = session * candidates + candidate
+    if not bool((places[1:] > places[:-1]).all()):
+        order = places.argsort()
+        session, candidate, kinds = session[order], candidate[order], kinds[order]
+    close = Close(session, candidate, (kinds & 1) != 0, (kinds & 2) != 0)
     return torch.stack([calls.above for calls in found]).sum(0), close

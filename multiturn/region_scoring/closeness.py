@@ -48,11 +48,12 @@ def find_close(
     """
     sessions, candidates = tables[0].shape
     times = 1.0001 * shares.double() * torch.tensor([bound.times for bound in bounds])[:, None]
-    most, more = (torch.stack(some) for some in zip(*((bound.most, bound.more) for bound in bounds), strict=True))
+    most, more = (torch.stack([getattr(bound, name) for bound in bounds]) for name in ("most", "more"))
+    most, more, times = next_up(torch.stack([most, more, times]))
     told = _Shares(
         tables=array_of(list(tables)),
         reaches=array_of([bound.reach for bound in bounds]),
-        **{"shares": shares, "most": next_up(most), "more": next_up(more), "times": next_up(times)},
+        **{"shares": shares, "most": most, "more": more, "times": times},
         **{"columns": len(tables), "sessions": sessions, "candidates": candidates, "beside": beside},
     )
     compared = _Limits(low=limits.low, high=limits.high, floor=limits.floor, width=limits.width)

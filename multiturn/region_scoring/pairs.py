@@ -137,13 +137,15 @@ def _bound(regions: RegionVectors, formula: RegionFormula, columns: Sequence[Col
     """Bound on |quick - careful|, by their distances from the score in real numbers.
 
     The steps are those of `multiturn.region_scoring.columns.Column.slack`, in float64. Sums in halves make each term go
-    through few additions, and so do the compiled kernel's, of which there are four or eight side by side.
+    through few additions, and so do the compiled kernel's, of which there are four or eight side by side: besides those
+    of its own sum, a term goes through three that add up the sums, seven at most where these do not fill a register,
+    and two more roundings make a cosine of it.
     """
     widest, dim = regions.vectors.shape[1:]
     steepness = max(column.steepness for column in columns)
     root_mean_square = max(column.root_mean_square for column in columns)
-    careful = math.ceil(math.log2(dim)) + 16
-    quick = 16 + (dim / max(4, regions.kernel.lanes // 2) + 16 if regions.kernel else dim)
+    careful = math.ceil(math.log2(dim)) + 6
+    quick = 16 + (dim / max(4, regions.kernel.lanes // 2) if regions.kernel else dim)
     weights = 2 * 2 * (3 * formula.sharpness + widest + 32) * root_mean_square
     return 1.01 * 2.0**-53 * (steepness * (careful + quick) + weights + 64 * root_mean_square)
 

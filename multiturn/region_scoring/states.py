@@ -41,8 +41,8 @@ class StateScores:
         self.offset = torch.zeros(len(places), dtype=torch.float64, device=self.device)
         filled = (places >= 0).sum(1)
         self._divisor = filled.clamp(min=1) if formula.average == "filled" else torch.full_like(filled, places.shape[1])
-        uses = [(places == number).sum(1) for number in range(len(self.columns))]
-        self._shares = [(use / self._divisor)[:, None] for use in uses]  # of each column in a session's mean
+        uses = (places == torch.arange(len(self.columns), device=self.device)[:, None, None]).sum(2)
+        self._shares = uses / self._divisor  # [column, session] of each column in a session's mean
 
     @classmethod
     def start(
@@ -80,7 +80,7 @@ class StateScores:
         columns = (*self.columns, Column(vectors.to(self.device), self.regions, self.formula, self.fine))
         written = torch.arange(slots, device=self.device) == slot.to(self.device)[:, None]
         places = torch.where(written, len(self.columns), self.places)
-        used = torch.unique(places[places >= 0])  # ascending
+        used = torch.bincount(places.flatten() + 1, minlength=len(columns) + 1)[1:].nonzero()[:, 0]
         places = torch.where(places < 0, -1, torch.searchsorted(used, places))
         return StateScores([columns[place] for place in used.tolist()], places, self.regions, self.formula, self.fine)
 
@@ -93,7 +93,7 @@ class StateScores:
     def _slack(self) -> Float64[Tensor, " session"]:
         total = torch.zeros_like(self.offset)
         for column, share in zip(self.columns, self._shares, strict=True):
-            total += share[:, 0] * column.slack
+            total += share * column.slack
         if not self.columns:
             return total
         return 1.01 * total + self._beside
@@ -119,9 +119,8 @@ class StateScores:
     def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
         """See `multiturn.scoring.ScreenedScores.close`."""
         assert self.regions.kernel is not None
-        shares = torch.stack([share[:, 0] for share in self._shares])
-        tables = [column.table for column in self.columns]
-        return find_close(self.regions.kernel.library, tables, self._bounds, shares, self._beside, first, last, limits)
+        library, tables = self.regions.kernel.library, [column.table for column in self.columns]
+        return find_close(library, tables, self._bounds, self._shares, self._beside, first, last, limits)
 
     @cached_property
     def _bounds(self) -> list[Bound]:
@@ -134,7 +133,7 @@ class StateScores:
         """See `multiturn.scoring.Scores.block`."""
         total = torch.zeros(self.shape[0], last - first, device=self.device)
         for column, share in zip(self.columns, self._shares, strict=True):
-            total.addcmul_(column.table[:, first:last], share)
+            total.addcmul_(column.table[:, first:last], share[:, None])
         return total
 
     @cached_property
