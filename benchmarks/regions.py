@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -13,7 +12,6 @@ from multiturn.settings import at_least
 
 if TYPE_CHECKING:
     from benchmarks.region_rankers import Played
-    from multiturn.ranks import Ranks
 
 EXAMPLES = """examples:
   python -m benchmarks.regions
@@ -24,11 +22,6 @@ EXAMPLES = """examples:
   python -m benchmarks.regions --images 200 --sessions 64 --classic_sessions 4 --rounds 1 --output runs/bench
 """
 KINDS = {"random": 0.0, "near their targets": 0.3}  # share of a region of the target in a state vector
-WAYS = {
-    "ours": "this toolkit: `search` over `StateScores`",
-    "pytorch": "the same without the compiled kernel",
-    "classic": "classic ranker: all states of all turns with all regions, argsort per turn",
-}
 
 
 def regions(
@@ -84,7 +77,7 @@ def regions(
         kinds[kind] = measure(played, settings, peak)
         ways = kinds[kind]["ways"]
         print(f"{kind}: " + ", ".join(f"{way} {1e6 * ways[way]['median']:.1f} us a rank" for way in ways))
-    return save("regions", settings, {"gemm_gflops": peak, "kinds": kinds}, output)
+    return save("regions", settings, {"gemm_gflops": peak, "kinds": kinds, "processes": "one a way"}, output)
 
 
 def trained(checkpoint: str, settings: Mapping[str, Any]) -> Played:
@@ -107,15 +100,14 @@ def trained(checkpoint: str, settings: Mapping[str, Any]) -> Played:
 
 def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, float]) -> dict[str, Any]:
     """Seconds a rank of each way, their ratios, shares of the peak, and which ranks hold in float64."""
-    import torch
-
     from benchmarks.region_rankers import agreement
-    from multiturn.region_scoring import RegionVectors
-    from multiturn.region_scoring.bits import AsManyBitsAsNeeded
+    from benchmarks.region_ways import Task, alternate
     from multiturn.region_scoring.kernel import kernel
 
-    laid_out = RegionVectors(played.images, torch.ones(played.images.shape[:2], dtype=torch.bool))
-    seconds, ranks = alternate(played, laid_out, settings)
+    task = Task(played, settings["classic_sessions"], settings["page"], settings["batch_size"])
+    repetitions = alternate(task, settings["rounds"])
+    seconds = {way: [repetition.seconds_a_rank for repetition in some] for way, some in repetitions.items()}
+    ranks = {way: some[-1].ranks for way, some in repetitions.items()}
     own = median(seconds["ours"])
     _, regions, dim = played.images.shape
     operations = 2e-9 * len(played.images) * regions * dim  # of one rank: the products with one new vector
@@ -139,50 +131,14 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
         products = "whole numbers"
         if compiled.tiles or compiled.lanes == 8:
             products += " in matrix registers" if compiled.tiles else ", 8 pairs at once"
-    bits = {}
-    if isinstance(laid_out.screen, AsManyBitsAsNeeded):
-        axes = laid_out.screen.numbers.axes
-        bits = {"16": axes.wide, "8": axes.narrow, "0": dim - axes.wide - axes.narrow}
+    bits = repetitions["ours"][-1].bits
     return {"ways": ways, "agreement": right, "same_without_kernel": same, "products": products, "bits": bits}
-
-
-def alternate(
-    played: Played, laid_out: Any, settings: Mapping[str, Any]
-) -> tuple[dict[str, list[float]], dict[str, Ranks]]:
-    """Run each way once a round, in turn; returns seconds a rank of all rounds but the first, and the last ranks."""
-    import torch
-
-    from benchmarks.region_rankers import by_classic_ranker, by_state_scores, without_kernel
-    from multiturn.ranks import Ranks
-
-    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
-    ranks: dict[str, Ranks] = {}
-    some, turns = settings["classic_sessions"], len(played.vectors)
-
-    def classic() -> Ranks:
-        places = torch.stack([by_classic_ranker(played, session) for session in range(some)])
-        return Ranks(places, places, len(played.images))
-
-    def ours() -> Ranks:
-        return by_state_scores(played, laid_out, settings["page"], settings["batch_size"])
-
-    def plain() -> Ranks:
-        with without_kernel(laid_out):
-            return ours()
-
-    for number in range(settings["rounds"] + 1):
-        for name, way in (("ours", ours), ("pytorch", plain), ("classic", classic)):
-            begun = time.perf_counter()
-            ranks[name] = way()
-            if number > 0:
-                counted = turns * (some if name == "classic" else len(played.targets))
-                seconds[name].append((time.perf_counter() - begun) / counted)
-    return seconds, ranks
 
 
 def table_of_regions(result: Mapping[str, Any]) -> str:
     """The README's block: times of a rank, and how many ranks hold in float64."""
     from benchmarks.blocks import machine_line
+    from benchmarks.region_ways import WAYS
     from multiturn.report.tables import markdown_table
 
     settings, kinds, peak = result["settings"], result["kinds"], result["gemm_gflops"]
@@ -199,10 +155,11 @@ def table_of_regions(result: Mapping[str, Any]) -> str:
         for name, kind in kinds.items()
         if kind.get("bits")
     )
+    where = "each way in a process of its own" if result.get("processes") == "one a way" else "all in one process"
     note = (
         f"{settings['sessions']:,} sessions of {settings['turns']} turns and {settings['states']} state vectors among "
         f"{settings['images']:,} images of {settings['regions']} regions of {settings['dim']} numbers; medians of "
-        f"{settings['rounds']} alternating repetitions in one process, and how many times ours. Ours screens by "
+        f"{settings['rounds']} alternating repetitions, {where}, and how many times ours. Ours screens by "
         f"products of {next(iter(kinds.values()))['products']}{f' (numbers of a vector: {kept})' if kept else ''}, and "
         f"with states {next(iter(kinds))} multiplies at "
         f"{ours['gflops']:,.0f} GFLOP/s, all included: {ours['share_of_peak']['float32']:.2f} of the "

@@ -88,9 +88,10 @@ class RoundedStates:
         shape = (-(-sessions // layout.sessions), -(-dim // step), 1 + apart, layout.sessions, step)
         numbers = torch.empty(shape, dtype=torch.int8 if narrow or apart else torch.int16)
         numbers[-1:], numbers[:, -1:] = 0, 0  # what is filled up lies there
-        measured, total = torch.empty(3, sessions), torch.empty(sessions, dtype=torch.int32)
+        factor, missed, low = torch.empty(3, sessions)
+        total = torch.empty(sessions, dtype=torch.int32)
         places = _Places(numbers=numbers, at_once=layout.sessions, step=step, bytes=numbers.itemsize, apart=apart)
-        told = _Measured(**dict(zip(("factor", "missed", "low"), measured, strict=True)), total=total)
+        told = _Measured(factor=factor, missed=missed, low=low, total=total)
         most, part = (NARROW, sys.maxsize) if narrow else (layout.widest, layout.part)
         limits = ctypes.c_float(most), ctypes.c_float(layout.longest), ctypes.c_int64(part)
 
@@ -99,4 +100,4 @@ class RoundedStates:
             library.round_states(at(rows), ctypes.c_int64(dim), *limits, *map(ctypes.byref, (places, told)), *ends)
 
         in_threads(some, sessions, _PRODUCTS * rows.numel())
-        return cls(numbers, *measured, total)
+        return cls(numbers, factor, missed, low, total)

@@ -88,7 +88,10 @@ def test_the_regions_benchmark_writes_a_result_that_the_readme_can_show(tmp_path
         images=60, regions=5, dim=16, sessions=8, classic_sessions=2, turns=3, states=2, rounds=1, output=tmp_path
     )
     assert json.loads((tmp_path / "regions.json").read_text()) == result
-    assert "12 of 12" in regions.table_of_regions(result)
+    table = regions.table_of_regions(result)
+    assert "12 of 12" in table and "each way in a process of its own" in table
+    assert "all in one process" in regions.table_of_regions({**result, "processes": None})
+    assert all(len(way["seconds"]) == 1 for kind in result["kinds"].values() for way in kind["ways"].values())
 
 
 @pytest.mark.slow
