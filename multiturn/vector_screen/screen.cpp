@@ -54,7 +54,7 @@ extern "C" int64_t screen_vectors(const int32_t* units, const float* by_session,
             for (int64_t row = s; row < s + SESSIONS && row < sessions; ++row)
                 for (int half = 0; half < HALVES; ++half) {
                     const int64_t own = column + half * LANES, left = candidates - own;
-                    const Bits there = left <= 0 ? 0 : left < LANES ? (1 << left) - 1 : -1;
+                    const Bits there = left <= 0 ? 0 : lanes_of(left);
                     // First by the session's scale: a product of both scales may be too small for float32.
                     const Floats scaled = products[row - s][half] * all(by_session[row]);
                     const Floats score = multiply_add(scaled, read(by_candidate + own), read(beside + own));

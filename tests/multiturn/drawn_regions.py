@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from multiturn.region_scoring import RegionFormula, RegionVectors, StateScores
-from multiturn.region_scoring.kernel import kernel
+from multiturn.region_scoring.kernel import Kernel, kernel
 from multiturn.search import Found
 
 CODE, PAPER = RegionFormula(), RegionFormula(1 / 9, True, "all")
@@ -29,18 +29,23 @@ def ragged(candidates: int, regions: int, dim: int, seed: int) -> tuple[torch.Te
     return torch.randn(candidates, regions, dim, generator=generator), mask
 
 
+def kernel_of(way: str) -> Kernel | None:
+    """The kernel that scores in one of the ways, if it is one of `KERNELS`."""
+    if way == "pytorch" or BEST is None:
+        return None
+    if way == "in short registers":
+        short = kernel("-mno-avx512f")
+        assert short is not None and short.lanes == 8
+        return short
+    own = copy(BEST)
+    own.tiles = BEST.tiles and way != "without tiles"
+    return own
+
+
 def laid_out(vectors: torch.Tensor, mask: torch.Tensor, way: str = "compiled") -> RegionVectors:
     """Regions to be scored in one of the ways."""
     regions = RegionVectors(vectors, mask)
-    if way == "pytorch":
-        regions.kernel = None
-    if way == "without tiles":
-        regions.kernel = copy(regions.kernel)
-        assert regions.kernel is not None
-        regions.kernel.tiles = False
-    if way == "in short registers":
-        regions.kernel = kernel("-mno-avx512f")
-        assert regions.kernel is not None and regions.kernel.lanes == 8
+    regions.kernel = kernel_of(way)
     return regions
 
 

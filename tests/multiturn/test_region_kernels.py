@@ -11,7 +11,7 @@ from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
 from multiturn.region_scoring.rounding import RoundedStates, rounded
 from multiturn.scoring import norms_of_rows
-from tests.multiturn.drawn_regions import CODE, KERNELS, laid_out, ragged, slow
+from tests.multiturn.drawn_regions import BEST, CODE, KERNELS, kernel_of, laid_out, ragged, slow
 
 
 @pytest.mark.parametrize("settings", [{"MULTITURN_KERNEL": "0"}, {"CXX": "false"}, {"CXX": "no-such-compiler"}])
@@ -41,16 +41,16 @@ def test_the_kernel_is_compiled_once(monkeypatch, tmp_path):
 
 
 SIZES = [(1, 0), (100, 3), (64, 130)]  # of wide and of narrow numbers
-needs_whole_numbers = pytest.mark.skipif(not KERNELS, reason="no compiled kernel of whole numbers")
+in_whole_numbers = pytest.mark.parametrize("way", [way for way in KERNELS if BEST and BEST.whole_numbers])
 
 
 def unit_rows(*shape: int) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(shape, generator=torch.Generator().manual_seed(shape[-1])), dim=-1)
 
 
-def states_of(layout: Layout, numbers: int, narrow: bool) -> tuple[RoundedStates, torch.Tensor]:
+def states_of(way: str, layout: Layout, numbers: int, narrow: bool) -> tuple[RoundedStates, torch.Tensor]:
     """State vectors of 35 sessions, and the whole numbers that they should be."""
-    compiled, rows = kernel(), unit_rows(35, numbers)
+    compiled, rows = kernel_of(way), unit_rows(35, numbers)
     assert compiled is not None
     states = RoundedStates.of(rows, compiled.library, layout, narrow)
     return states, torch.round(rows * states.factor[:, None]).double()
@@ -67,27 +67,27 @@ def dots(states: torch.Tensor, regions: torch.Tensor) -> torch.Tensor:
     return torch.einsum("sd,crd->scr", states, regions)
 
 
-@needs_whole_numbers
+@in_whole_numbers
 @pytest.mark.parametrize(("wide", "narrow"), SIZES)
-def test_the_instruction_for_pairs_adds_up_what_lies_side_by_side(wide, narrow):
+def test_the_instruction_for_pairs_adds_up_what_lies_side_by_side(wide, narrow, way):
     layout = InPairs(16, True)
     regions = regions_of(layout, wide, narrow)
     for fewer, whole, placed in zip((False, True), regions, layout.regions(*regions), strict=True):
-        states, expected = states_of(layout, whole.shape[2], fewer)
+        states, expected = states_of(way, layout, whole.shape[2], fewer)
         sums = torch.einsum("atsn,grthcn->asghcr", states.numbers[:, :, 0].double(), placed.double())
         added = layout.added * fewer * expected.sum(1)
         assert torch.equal(sums.reshape(36, 64, 3)[:35, :37] - added[:, None, None], dots(expected, whole))
         assert torch.equal(states.total.double(), expected.sum(1))
 
 
-@needs_whole_numbers
+@in_whole_numbers
 @pytest.mark.parametrize("wide", [1, 64, 100])
-def test_short_registers_have_half_of_a_group_beside_each_other(wide):
+def test_short_registers_have_half_of_a_group_beside_each_other(wide, way):
     layout = InPairs(8, False)
     whole, none = regions_of(layout, wide, 0)
     placed, nothing = layout.regions(whole, none)
     assert nothing.numel() == 0
-    states, expected = states_of(layout, wide, False)
+    states, expected = states_of(way, layout, wide, False)
     sums = torch.einsum("atsn,ghrtcn->asghcr", states.numbers[:, :, 0].double(), placed.double())
     assert torch.equal(sums.reshape(36, 64, 3)[:35, :37], dots(expected, whole))
 
@@ -103,14 +103,14 @@ def test_parts_of_long_vectors_are_rounded_less_than_the_whole_could_be():
     assert bool((lost.norm(dim=1) < 0.75 * coarse.norm(dim=1)).all())
 
 
-@needs_whole_numbers
+@in_whole_numbers
 @pytest.mark.parametrize(("wide", "narrow"), SIZES)
-def test_the_instruction_for_tiles_multiplies_rows_with_columns_of_fours(wide, narrow):
+def test_the_instruction_for_tiles_multiplies_rows_with_columns_of_fours(wide, narrow, way):
     layout = InTiles()
     v, w = regions_of(layout, wide, narrow)
     made, whole = [], []
     for fewer, regions in enumerate(layout.regions(v, w)):
-        states, expected = states_of(layout, (wide, narrow)[fewer], bool(fewer))
+        states, expected = states_of(way, layout, (wide, narrow)[fewer], bool(fewer))
         rows = states.numbers.unflatten(-1, (16, 4)).unflatten(3, (2, 16))
         sums = torch.einsum("atpisfk,gjrtqfck->pqaisgjcr", rows.double(), regions.double())
         made.append(sums.reshape(*sums.shape[:2], 64, 64, 3)[:, :, :35, :37])
@@ -121,12 +121,12 @@ def test_the_instruction_for_tiles_multiplies_rows_with_columns_of_fours(wide, n
     assert torch.equal(narrow_sums, dots(whole[1], w))
 
 
-@needs_whole_numbers
+@in_whole_numbers
 @pytest.mark.parametrize("sessions", [1, 35, 500])
 @pytest.mark.parametrize("dim", [1, 7, 64, 256, 600])
 @pytest.mark.parametrize("layout", [InPairs(16, True), InPairs(8, False), InTiles()], ids=["long", "short", "tiles"])
-def test_state_vectors_are_rounded_as_regions_are(sessions, dim, layout):
-    compiled, rows = kernel(), unit_rows(sessions, dim)
+def test_state_vectors_are_rounded_as_regions_are(sessions, dim, layout, way):
+    compiled, rows = kernel_of(way), unit_rows(sessions, dim)
     assert compiled is not None
     rows[0], rows[0, -1] = 0, -1
     for narrow, limits in ((False, (layout.widest, layout.longest, layout.part)), (True, (127, layout.longest))):
