@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   python -m benchmarks.regions --images 9896 --sessions 512 --classic_sessions 20
   python -m benchmarks.regions --images 200 --sessions 64 --classic_sessions 4 --rounds 1 --output runs/bench
 """
+SHORT = {"classic": "the classic ranker", "ours": "ours"}
 KINDS = {"random": 0.0, "near their targets": 0.3}  # share of a region of the target in a state vector
 
 
@@ -155,11 +156,16 @@ def table_of_regions(result: Mapping[str, Any]) -> str:
         for name, kind in kinds.items()
         if kind.get("bits")
     )
+    spread = {
+        name: [1e6 * second for kind in kinds.values() for second in kind["ways"][name]["seconds"]] for name in WAYS
+    }
+    spreads = [f"{min(spread[name]):,.0f} to {max(spread[name]):,.0f} µs by {words}" for name, words in SHORT.items()]
     where = "each way in a process of its own" if result.get("processes") == "one a way" else "all in one process"
     note = (
         f"{settings['sessions']:,} sessions of {settings['turns']} turns and {settings['states']} state vectors among "
         f"{settings['images']:,} images of {settings['regions']} regions of {settings['dim']} numbers; medians of "
-        f"{settings['rounds']} alternating repetitions, {where}, and how many times ours. Ours screens by "
+        f"{settings['rounds']} alternating repetitions, {where}, and how many times ours. Single repetitions took "
+        f"{' and '.join(spreads)}. Ours screens by "
         f"products of {next(iter(kinds.values()))['products']}{f' (numbers of a vector: {kept})' if kept else ''}, and "
         f"with states {next(iter(kinds))} multiplies at "
         f"{ours['gflops']:,.0f} GFLOP/s, all included: {ours['share_of_peak']['float32']:.2f} of the "
