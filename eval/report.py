@@ -1,4 +1,4 @@
-"""Command line: `python -m eval.report RUN_DIR` writes the figures and the page of a run again."""
+"""Command line: `python -m eval.report RUN` writes the figures and the page of a run again."""
 
 from __future__ import annotations
 
@@ -9,23 +9,31 @@ from pathlib import Path
 EXAMPLES = """examples:
   python -m eval.report runs/demo
   python -m eval.report runs/demo > table.md
+  python -m eval.report ORG/faces@v1 --output_dir runs/theirs
 """
 
 
-def report(run_dir: Path) -> None:
-    """Write RUN_DIR/figures and RUN_DIR/report.html again, and print the table in Markdown.
+def report(run: str, output_dir: Path | None = None) -> None:
+    """Write the figures and report.html of a run again, and print its table in Markdown.
 
-    Nothing is evaluated: it reads metrics.json, config.yaml, history.json, sessions.json and pictures/ of RUN_DIR.
+    Nothing is evaluated: it reads metrics.json, config.yaml, history.json and pictures/, and for the sessions shown
+    sessions.json, transcript.jsonl or ranks.parquet.
 
     Args:
-        run_dir: output folder of a run that was evaluated.
+        run: output folder of a run that was evaluated, or ORG/NAME[@REVISION] on the Hub.
+        output_dir: folder for the page; if not given, that of the run, or runs/ORG--NAME@REVISION/report.
     """
+    from multiturn.cli import home_of
+    from multiturn.hub import local_checkpoint
     from multiturn.report.page import report_run
     from multiturn.report.tables import markdown_table, per_turn_table, protocol_line
 
-    metrics = report_run(run_dir)
+    folder = local_checkpoint(run, "run")
+    # Nothing is written to the Hub's cache.
+    output_dir = output_dir or (folder if Path(run).is_dir() else home_of(run) / "report")
+    metrics = report_run(folder, output_dir)
     print(markdown_table(per_turn_table(metrics), protocol_line(metrics)))
-    print(f"written to {run_dir / 'report.html'}", file=sys.stderr)
+    print(f"written to {output_dir / 'report.html'}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,17 @@ def test_offline_the_cache_is_enough_to_compare_with_a_run_of_one_s_own(bench: B
 
 
 @pytest.mark.slow
+def test_the_report_of_a_pushed_run_is_made_again_beside_its_evaluation(bench: Bench):
+    told = f"lab/faces@{revision(bench)}"
+    said = bench.program("-m", "eval.report", told, at="away", HF_HUB_OFFLINE="1")
+    folder = bench.folder / "away/runs" / told.replace("/", "--") / "report"
+    assert f"written to {folder.relative_to(bench.folder / 'away')}/report.html" in said and "| Turn |" in said
+    page = (folder / "report.html").read_text()
+    # Sessions were pushed, too, as the drawn faces may be passed on.
+    assert page.count("<img") > 3 and any((folder / "figures").glob("*.png"))
+
+
+@pytest.mark.slow
 def test_the_card_s_words_work_as_printed(bench: Bench):
     card = bench.hub.models["lab/faces"].files()["README.md"].decode()
     blocks = dict(re.findall(r"```(bash|python)\n(.*?)```", card.partition("## Data")[0], re.DOTALL))

@@ -163,13 +163,16 @@ def _light_uri(path: Path) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
-def report_run(folder: Path) -> Metrics:
+def report_run(folder: Path, output: Path | None = None) -> Metrics:
     """Write the figures and the page of a run from the files in its folder, and return its metrics.
 
     Reads metrics.json and config.yaml; history.json, if the run trained; sessions.json, or else the transcript or the
     ranks, for the sessions shown; and pictures/*.png, whose titles are their own `Title` texts or else their names.
     Writes figures/ and report.html.
 
+    Args:
+        folder: of the run.
+        output: where to write; the run's folder if not given.
     Raises:
         FileNotFoundError: the folder, metrics.json or config.yaml is missing.
         ValueError: a file is damaged or lacks what a report needs.
@@ -186,8 +189,9 @@ def report_run(folder: Path) -> Metrics:
     path = folder / "history.json"
     history: Sequence[Mapping[str, float]] = read_json(path) if path.is_file() else []
     pictures = {_title(picture): picture for picture in sorted((folder / "pictures").glob("*.png"))}
-    figures = report_figures(metrics, history, folder / "figures")
-    write_report(folder, metrics, figures, pictures, config.read_text(encoding="utf-8"), kept_sessions(folder))
+    output = output or folder
+    figures = report_figures(metrics, history, output / "figures")
+    write_report(output, metrics, figures, pictures, config.read_text(encoding="utf-8"), kept_sessions(folder))
     return metrics
 
 

@@ -154,6 +154,14 @@ def test_metrics_that_lack_a_part_name_it(run, metrics):
         report_run(run)
 
 
+def test_a_page_can_be_written_elsewhere(run, tmp_path_factory):
+    output = tmp_path_factory.mktemp("elsewhere")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    report_run(run, output)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert (output / "report.html").is_file() and any((output / "figures").iterdir())
+
+
 def program(*arguments: str, flags: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *flags, "-m", "eval.report", *arguments]
     return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
@@ -169,7 +177,9 @@ def test_help_shows_examples_and_loads_nothing_heavy():
 def test_a_missing_folder_is_one_line_and_exit_status_1():
     answer = program("no-such-run")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr.startswith("error: no folder no-such-run")
+    assert answer.stderr.startswith(
+        "error: no run called 'no-such-run'; give an output folder of train.py, or ORG/NAME"
+    )
     assert "Traceback" not in answer.stderr
 
 
