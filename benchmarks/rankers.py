@@ -1,4 +1,4 @@
-"""Five ways to find nearest neighbours and ranks of targets, timed in alternation and checked in float64."""
+"""Ways to find nearest neighbours and ranks of targets, timed in alternation and checked in float64."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from multiturn.ranks import Ranks, ranks_of_targets
 from multiturn.scoring import VectorScores
 from multiturn.search import search
 
-_REST = 0.1  # seconds; another library's idle threads spin for a while and would slow the next way down
+REST = 0.1  # seconds; another library's idle threads spin for a while and would slow the next way down
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,32 @@ def by_table(batch: Batch) -> Answer:
     return Answer(table.argmax(1), ranks_of_targets(table, batch.targets))
 
 
-def faiss_way(batch: Batch, k: int = 1) -> Way:
-    """The first `k` of faiss's exact index with as many threads as torch, filled beforehand. It returns no ranks."""
+def faiss_index(vectors: Float[Tensor, "candidate dim"]) -> Any:
+    """faiss's exact index, filled, with as many threads as torch."""
     import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())
-    index = faiss.IndexFlatL2(batch.queries.shape[1])
-    index.add(batch.gallery.vectors.numpy())  # type: ignore[call-arg]
-    queries = batch.queries.numpy()
-    return lambda: Answer(torch.from_numpy(index.search(queries, k)[1][:, 0]), None)  # type: ignore[call-arg]
+    index = faiss.IndexFlatL2(vectors.shape[1])
+    index.add(vectors.numpy())  # type: ignore[call-arg]
+    return index
+
+
+def first_of(index: Any, queries: Float[Tensor, "session dim"], k: int, matrices: bool = True) -> Answer:
+    """The first `k` of each query by faiss, which returns no ranks.
+
+    Args:
+        matrices: multiply matrices; by itself faiss 1.15 computes each distance for itself in batches of some hundreds
+            and fewer, which takes several times as long.
+    """
+    import faiss
+
+    by_itself = faiss.cvar.distance_compute_blas_threshold
+    faiss.cvar.distance_compute_blas_threshold = 1 if matrices else by_itself
+    try:
+        nearest = index.search(queries.numpy(), min(k, index.ntotal))[1][:, 0]
+    finally:
+        faiss.cvar.distance_compute_blas_threshold = by_itself
+    return Answer(torch.from_numpy(nearest), None)
 
 
 def compare(batch: Batch, rounds: int, title: str) -> dict[str, Any]:
@@ -92,16 +109,19 @@ def compare(batch: Batch, rounds: int, title: str) -> dict[str, Any]:
     Raises:
         RuntimeError: an answer of ours does not hold.
     """
-    # Norms are made once a gallery, and whole numbers when it is asked again, as faiss's index is filled once.
-    for _ in range(2):
+    # As faiss's index is filled once, norms are made once a gallery; whole numbers are when it is asked again, and once
+    # more if bits are too few.
+    for _ in range(3):
         by_search(batch)
+    index = faiss_index(batch.gallery.vectors)
     ways: dict[str, Way] = {
         "search": lambda: by_search(batch),
         "blocks": lambda: by_blocks(batch),
         "loop": lambda: by_loop(batch),
         "table": lambda: by_table(batch),
-        "faiss": faiss_way(batch),
-        "faiss_100": faiss_way(batch, min(100, len(batch.gallery))),
+        "faiss": lambda: first_of(index, batch.queries, 1),
+        "faiss_100": lambda: first_of(index, batch.queries, 100),
+        "faiss_100_by_itself": lambda: first_of(index, batch.queries, 100, matrices=False),
     }
     seconds, answers = alternate(ways, rounds, title)
     agreement = check(batch, answers, title)
@@ -128,7 +148,7 @@ def alternate(ways: Mapping[str, Way], rounds: int, title: str) -> tuple[dict[st
     with tqdm(total=(rounds + 1) * len(ways), desc=title, leave=False) as bar:
         for number in range(rounds + 1):
             for name, way in ways.items():
-                time.sleep(_REST)
+                time.sleep(REST)
                 begun = time.perf_counter()
                 answers[name] = way()
                 if number > 0:
@@ -137,12 +157,16 @@ def alternate(ways: Mapping[str, Way], rounds: int, title: str) -> tuple[dict[st
     return seconds, answers
 
 
-def check(batch: Batch, answers: Mapping[str, Answer], title: str) -> dict[str, dict[str, int | None]]:
-    """Count the answers that hold in float64; candidates at the same distance may come in any order."""
+def check(
+    batch: Batch, answers: Mapping[str, Answer], title: str, rows: Int[Tensor, " some"] | None = None
+) -> dict[str, dict[str, int | None]]:
+    """Count the answers of some sessions, or all, that hold in float64; equal distances may come in any order."""
     right: dict[str, dict[str, int | None]] = {
         name: {"nearest": 0, "ranks": None if answer.ranks is None else 0} for name, answer in answers.items()
     }
-    for row, target in enumerate(tqdm(batch.targets.tolist(), desc=f"{title}, checking", leave=False)):
+    rows = torch.arange(len(batch.targets)) if rows is None else rows
+    for row in tqdm(rows.tolist(), desc=f"{title}, checking", leave=False, disable=len(rows) == 0):
+        target = int(batch.targets[row])
         distances = squared_distances(batch.gallery.vectors, batch.queries[row])
         low, high = rank_bracket(distances, target)
         for name, answer in answers.items():

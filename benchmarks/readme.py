@@ -40,6 +40,7 @@ SAME = {"cub-relevance-short": "cub-relevance", "flickr8k-short": "flickr8k"}
 # What makes the JSON file of each block.
 MADE_BY = {
     "search": "python -m benchmarks.search",
+    "search_whole": "python -m benchmarks.search_whole",
     "full_size": "python -m benchmarks.full_size",
     "epoch": "python -m benchmarks.epoch",
     "encoding": "python -m benchmarks.encoding",
@@ -141,11 +142,13 @@ def _writer(name: str) -> Callable[[Any], str]:
     from benchmarks.kills import table_of_kills
     from benchmarks.regions import table_of_regions
     from benchmarks.scaling import table_of_scaling
+    from benchmarks.search_whole import table_of_whole_search
     from benchmarks.study_kills import study_kills_block
     from benchmarks.study_load import study_load_block
 
     writers: dict[str, Callable[[Any], str]] = {
         "search": blocks.search_block,
+        "search_whole": table_of_whole_search,
         "full_size": blocks.full_size_block,
         "epoch": blocks.epoch_block,
         "encoding": blocks.encoding_block,

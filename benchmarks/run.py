@@ -18,6 +18,7 @@ EXAMPLES = """examples:
 FLAGS = {"quick": "tiny sizes, to see that everything runs; results go to runs/bench-quick"}
 TINY = {
     "search": ["--candidates", "3000", "--sessions", "16", "--rounds", "2"],
+    "search_whole": ["--candidates", "3000", "--targets", "100", "--batch_size", "32", "--checked", "5"],
     "full_size": ["--candidates", "2000", "--targets", "200", "--train_targets", "256", "--resamples", "50"],
     "epoch": ["--faces", "[256]", "--epochs", "2"],
     "encoding": ["--network", "test_resnet", "--size", "64", "--pictures", "24", "--batch_size", "8", "--rounds", "2"],

@@ -25,7 +25,7 @@ def search(
     seed: int = 0,
     output: Path | None = None,
 ) -> dict[str, Any]:
-    """Time the nearest neighbours and ranks of one turn, in six ways, on two kinds of vectors.
+    """Time the nearest neighbours and ranks of one turn, in seven ways, on two kinds of vectors.
 
     The simulated features are made of CelebA's attribute vectors if RETRIEVAL_REAL_DATA names the real data, and of
     drawn ones if not. faiss returns no ranks.

@@ -26,6 +26,7 @@ from multiturn.files import atomic_file
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 _HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 _WORTH_A_THREAD = 1 << 24  # products of numbers
+_WORTH_A_PART = 4  # times that
 
 
 def compiled(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> ctypes.CDLL | None:
@@ -71,7 +72,8 @@ def in_threads(some: Callable[[int, int], None], items: int, products: int) -> N
     if threads <= 1:
         some(0, items)
         return
-    parts = min(items, 8 * threads, worth)  # more than threads: other programs may slow one of them down
+    # More than threads, as other programs may slow one of them down, but none that is over before it has begun.
+    parts = min(items, 8 * threads, max(threads, worth // _WORTH_A_PART))
     borders = [items * part // parts for part in range(parts + 1)]
     ranges, taking, failed = iter(list(pairwise(borders))), Lock(), []
 

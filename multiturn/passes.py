@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from multiturn.close_calls import Close
+from multiturn.directed_rounding import down, up
 from multiturn.ranks import Ranks, check_targets
 from multiturn.scoring import Scores
 
@@ -61,8 +62,8 @@ class Best:
         last = self.scores[:, -1]
         strict = torch.maximum(last, self._guess) - slack - self._offset
         # Until entries reach the guess, a score equal to it must pass: one step below.
-        below = torch.nextafter(_down(strict, dtype), torch.tensor(-torch.inf, dtype=dtype, device=last.device))
-        return torch.where(last >= self._guess, _down(strict, dtype), below)
+        below = torch.nextafter(down(strict, dtype), torch.tensor(-torch.inf, dtype=dtype, device=last.device))
+        return torch.where(last >= self._guess, down(strict, dtype), below)
 
 
 class Counter:
@@ -80,7 +81,7 @@ class Counter:
         self, slack: Float64[Tensor, " session"], dtype: torch.dtype
     ) -> tuple[Float[Tensor, " session"], Float[Tensor, " session"]]:
         """Between which scores, within `slack`, are too close to the watched one to call."""
-        return _down(self._middle - slack, dtype), _up(self._middle + slack, dtype)
+        return down(self._middle - slack, dtype), up(self._middle + slack, dtype)
 
     def count_screened(self, above: Int[Tensor, " session"], close: Close) -> Close:
         """Count what was found to beat the watched one, which is no close call itself; return the others."""
@@ -132,15 +133,3 @@ class Counter:
             above = torch.where(missed, candidates - 1, above)
             equal = torch.where(missed, 1, equal)
         return Ranks(1 + above, above + equal, candidates)
-
-
-def _down(values: Float64[Tensor, " session"], dtype: torch.dtype) -> Float[Tensor, " session"]:
-    """Round towards minus infinity."""
-    rounded = values.to(dtype)
-    lower = torch.nextafter(rounded, torch.tensor(-torch.inf, dtype=dtype, device=values.device))
-    return torch.where(rounded.double() > values, lower, rounded)
-
-
-def _up(values: Float64[Tensor, " session"], dtype: torch.dtype) -> Float[Tensor, " session"]:
-    """Round towards plus infinity."""
-    return -_down(-values, dtype)

@@ -8,7 +8,7 @@ import math
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float32, Float64, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from multiturn.close_calls import Close, Limits
@@ -159,8 +159,6 @@ class VectorScores:
                 self.queries = (queries.double() / lengths[:, None]).float()
                 self._unscaled = queries
         self._screen = screen(self.queries, vectors, norms, similarity)
-        if self._screen is not None:
-            self.slack = torch.maximum(self.slack, self._screen.slack)
         if similarity == "l2":
             # A query far away: the offset and the exact scores are themselves rounded, to float64.
             self.slack = self.slack + terms * 2.0**-52 * (lengths + longest).square()
@@ -242,13 +240,6 @@ def relative_error(terms: int, device: torch.device) -> float:
 def summing_error(terms: int) -> float:
     """Bound on |fl(x.y) - x.y| / (|x| |y|) of float32 numbers that are products' inputs as they are, in any order."""
     return terms * 2.0**-24 / (1 - terms * 2.0**-24)
-
-
-def next_up(values: Float64[Tensor, "*any"]) -> Float32[Tensor, "*any"]:
-    """In float32, rounded towards infinity."""
-    rounded = values.float()
-    higher = torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
-    return torch.where(rounded.double() < values, higher, rounded)
 
 
 def norms_of_rows(vectors: Float[Tensor, "row *region dim"]) -> Float64[Tensor, "row *region"]:

@@ -1,6 +1,7 @@
 """Exact search over `Scores`: the best candidates in display order and the targets' ranks, in one pass."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from multiturn.scoring import Scores, ScreenedScores
 from multiturn.vector_screen.whole import GROUP
 
 Drop = Literal["display", "rank"]
-_SCREENED_BLOCKS = 4  # at once
+_GROWTH = 4  # from block to block where they are not written down
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,7 @@ def search(
     screened = scores if isinstance(scores, ScreenedScores) and scores.screened else None
     counter = None if watched is None else Counter(scores, watched)
     begun = screened is not None and not screened.needs_floor
-    # Where no block is written down, caches do not limit it.
-    wide = _SCREENED_BLOCKS * block if screened else block
-    for first in range(0, candidates, wide) if begun else (0, *range(block, candidates, wide)):
-        last = min(first + (wide if first or begun else block), candidates)
+    for first, last in pairwise(_borders(candidates, block, screened is not None, begun)):
         close = _screened(screened, counter, best, first, last) if screened and (first or begun) else None
         if close is None:
             close = _in_block(scores, counter, best, first, scores.block(first, last))
@@ -82,6 +80,21 @@ def search(
     ranks = None if counter is None else counter.ranks(hidden if drop == "rank" else None)
     positions, values = _without(hidden, best.positions, best.scores, min(page, candidates))
     return Found(positions, values, ranks)
+
+
+def _borders(candidates: int, block: int, screened: bool, begun: bool) -> list[int]:
+    """Between blocks. Where none are written down, caches do not limit them.
+
+    A block that has to be written down first is small, and those after it grow: what is known of the best of some
+    candidates is enough to look at few of four times as many.
+    """
+    widest = _GROWTH * block if screened else block
+    width = widest if begun or not screened else max(GROUP, block // _GROWTH // GROUP * GROUP)
+    borders = [0]
+    while borders[-1] < candidates:
+        borders.append(min(borders[-1] + width, candidates))
+        width = min(_GROWTH * width, widest)
+    return borders
 
 
 def _screened(scores: ScreenedScores, counter: Counter | None, best: Best, first: int, last: int) -> Close | None:

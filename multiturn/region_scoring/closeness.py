@@ -8,9 +8,9 @@ from jaxtyping import Float32, Int
 from torch import Tensor
 
 from multiturn.close_calls import Close, Limits, close_calls
+from multiturn.directed_rounding import up
 from multiturn.region_scoring.screened import Bound
-from multiturn.region_scoring.structs import Struct, array_of, fields
-from multiturn.scoring import next_up
+from multiturn.structs import Struct, array_of, fields
 
 _RARE = 16  # of so many scores one may be a close call: if there are more, all are close
 
@@ -49,7 +49,7 @@ def find_close(
     sessions, candidates = tables[0].shape
     times = 1.0001 * shares.double() * torch.tensor([bound.times for bound in bounds])[:, None]
     most, more = (torch.stack([getattr(bound, name) for bound in bounds]) for name in ("most", "more"))
-    most, more, times = next_up(torch.stack([most, more, times]))
+    most, more, times = up(torch.stack([most, more, times]))
     told = _Shares(
         tables=array_of(list(tables)),
         reaches=array_of([bound.reach for bound in bounds]),

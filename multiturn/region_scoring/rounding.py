@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from multiturn.compiled import at, in_threads
 from multiturn.region_scoring.layouts import Layout
-from multiturn.region_scoring.structs import Struct, fields
+from multiturn.structs import Struct, fields
 
 NARROW = 127  # the largest narrow number
 _SHORTEST = 1e-3  # of a row; shorter ones are not made longer than it would be

@@ -13,7 +13,7 @@ from multiturn.region_scoring.axes import Axes
 from multiturn.region_scoring.layouts import Layout
 from multiturn.region_scoring.rounding import NARROW, RoundedStates, rounded
 from multiturn.region_scoring.screened import GROUP, Reach, Screened, bits_of
-from multiturn.region_scoring.structs import Struct, fields
+from multiturn.structs import Struct, fields
 
 _AT_ONCE = 8 * GROUP  # candidates
 _ROUNDING = 2.0**-24  # of float32

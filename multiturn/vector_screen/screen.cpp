@@ -29,50 +29,221 @@ extern "C" void score_vector_pairs(const float* queries, const float* vectors, c
 
 #ifdef LANES
 
-// Numbers that a register holds.
-extern "C" int64_t lanes() { return LANES; }
+namespace {
 
-// Close calls of all sessions among the candidates of groups [first, last), 32 a group; returns how many there are.
-//   units      [session / SESSIONS][step][session] pairs of numbers; the last sessions are filled up
-//   vectors    [candidate / COLUMNS][step][half][lane] pairs, aligned to 64 bytes
-//   by_session, by_candidate  what to multiply a product with; beside is added then; [candidate] filled up to 32
-//   low, high  [session] a score above `high` surely beats the watched one; from `low` on it is a close call
-//   floor      [session] a score above it may be among the best
-//   above      [session] how many beat the watched one
-//   session, candidate, kinds  of the first `room` close calls; kind 1: with the watched, 2: with the best, 3: both
-extern "C" int64_t screen_vectors(const int32_t* units, const float* by_session, const int16_t* vectors,
-                                  const float* by_candidate, const float* beside, int64_t sessions, int64_t candidates,
-                                  int64_t steps, const float* low, const float* high, const float* floor, int64_t first,
-                                  int64_t last, int64_t room, int64_t* above, int64_t* session, int64_t* candidate,
-                                  uint8_t* kinds) {
+// All candidates, filled up to whole groups. A score is a product of whole numbers, times the scales of both sides, and
+// the product of what stands beside it on both; it is wrong by the product of both reaches at most.
+struct Gallery {
+    const void* numbers;                  // [candidate / COLUMNS][step][half][lane] pairs or fours; aligned to 64 bytes
+    const float *scale, *beside, *reach;  // [candidate]
+    const float* rows;                    // [candidate, dim] the vectors in float32; none: close calls are not looked at
+    const float *row_scale, *row_beside;  // a score again: a product of float32 numbers, times one, and the other added
+    int64_t candidates, dim, steps, narrow;
+};
+
+struct Queries {
+    const int32_t* numbers;               // [session / SESSIONS][step][session] pairs or fours; filled up
+    const int32_t* start;                 // [session] where sums of fours begin; filled up
+    const float *scale, *beside, *reach;  // [session]
+    const float* rows;                    // [session, dim] in float32
+    int64_t count;
+};
+
+// What scores are compared with, of each session; see multiturn.close_calls.
+struct Levels {
+    const float *low, *high, *floor;
+};
+
+// How many candidates beat each session's watched one, and the first `room` close calls; kind 1: with the watched, 2:
+// with the best, 3: both. `looked` counts the pairs whose score was computed again.
+struct Found {
+    int64_t *above, *session, *candidate;
+    uint8_t* kinds;
+    int64_t *looked, room;
+};
+
+const int64_t SOME = 20 * SESSIONS;  // sessions whose close calls wait for a look
+const int AT_ONCE = 4;               // pairs of one candidate
+
+// Products of whole numbers of some sessions with the candidates of a tile. By itself, so that compilers keep the sums in
+// registers.
+template <bool NARROW>
+__attribute__((noinline)) void multiply(const Queries& x, int64_t s, const Gallery& g, int64_t tile,
+                                        Floats products[SESSIONS][HALVES]) {
+    const int32_t* own = x.numbers + s * g.steps;
+    const Integers* v = (const Integers*)g.numbers + tile * g.steps * HALVES;
+    if (!NARROW) return add_up_in_parts(own, v, g.steps, products[0]);
+#if HAS_FOURS
+    Integers sums[SESSIONS][HALVES];
+    add_up<add_fours>(own, v, g.steps, sums, x.start + s);
+#pragma GCC unroll 12
+    for (int row = 0; row < SESSIONS; ++row)
+#pragma GCC unroll 2
+        for (int half = 0; half < HALVES; ++half) products[row][half] = to_floats(sums[row][half]);
+#endif
+}
+
+// The sums of four registers.
+inline void sums_of(const Floats x[4], float* sums) {
+#if LANES == 16
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+    const __m512 four = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))),
+                                      _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd))));
+    const __m256 two = _mm256_add_ps(_mm512_castps512_ps256(four), _mm512_extractf32x8_ps(four, 1));
+#else
+    const __m256 two = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+#endif
+    _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(two), _mm256_extractf128_ps(two, 1)));
+}
+
+// Products of one candidate with some sessions, in float32.
+inline void look(const float* const x[AT_ONCE], const float* v, int64_t dim, float products[AT_ONCE]) {
+    Floats sums[AT_ONCE];
+    for (Floats& sum : sums) sum = all(0.0f);
+    int64_t d = 0;
+    for (; d + LANES <= dim; d += LANES) {
+        const Floats one = read(v + d);
+        for (int i = 0; i < AT_ONCE; ++i) sums[i] = multiply_add(read(x[i] + d), one, sums[i]);
+    }
+    if (d < dim) {
+        const Mask rest = mask_of(lanes_of(dim - d));
+        const Floats one = read(v + d, rest);
+        for (int i = 0; i < AT_ONCE; ++i) sums[i] = multiply_add(read(x[i] + d, rest), one, sums[i]);
+    }
+    sums_of(sums, products);
+}
+
+// Pairs of a tile whose products of whole numbers are too close to call; the last column takes what is none.
+struct Waiting {
+    struct {
+        float low, high, floor;
+        int32_t above;
+    } of[SOME];  // what is known of a session, side by side
+    int32_t session[COLUMNS + 1][SOME + 1], count[COLUMNS + 1];
+};
+
+struct Screen {
+    const Gallery& g;
+    const Queries& x;
+    const Levels &rough, &fine;
+    const Found& to;
     int64_t found = 0;
-    for (int64_t column = first * GROUP; column < last * GROUP && column < candidates; column += COLUMNS) {
-        const Integers* v = (const Integers*)vectors + column / COLUMNS * steps * HALVES;
-        for (int64_t s = 0; s < sessions; s += SESSIONS) {
-            Floats products[SESSIONS][HALVES];
-            add_up_in_parts(units + s * steps, v, steps, products[0]);
-            for (int64_t row = s; row < s + SESSIONS && row < sessions; ++row)
-                for (int half = 0; half < HALVES; ++half) {
-                    const int64_t own = column + half * LANES, left = candidates - own;
-                    const Bits there = left <= 0 ? 0 : lanes_of(left);
-                    // First by the session's scale: a product of both scales may be too small for float32.
-                    const Floats scaled = products[row - s][half] * all(by_session[row]);
-                    const Floats score = multiply_add(scaled, read(by_candidate + own), read(beside + own));
-                    const Bits beats = greater(score, all(high[row])) & there;
-                    const Bits close = at_least(score, all(low[row])) & ~beats & there;
-                    const Bits best = greater(score, all(floor[row])) & there;
-                    above[row] += __builtin_popcount(beats);
-                    for (unsigned calls = close | best; calls; calls &= calls - 1, ++found) {
-                        if (found >= room) continue;
-                        const int place = __builtin_ctz(calls);
-                        session[found] = row;
-                        candidate[found] = own + place;
-                        kinds[found] = (close >> place & 1) | (best >> place & 1) << 1;
-                    }
+
+    void report(int64_t session, int64_t candidate, bool watched, bool best) {
+        if (found < to.room) {
+            to.session[found] = session;
+            to.candidate[found] = candidate;
+            to.kinds[found] = watched | best << 1;
+        }
+        ++found;
+    }
+
+    // Of one session and the candidates of a register, whose first is `column`: those that are too close to call.
+    Bits compare(Floats product, int64_t s, int64_t column, int64_t& above) {
+        const int64_t left = g.candidates - column;
+        const Bits there = left <= 0 ? 0 : lanes_of(left);
+        // First by the session's scale: a product of both scales may be too small for float32.
+        const Floats beside = all(x.beside[s]) * read(g.beside + column);
+        const Floats score = multiply_add(product * all(x.scale[s]), read(g.scale + column), beside);
+        const Floats reach = all(x.reach[s]) * read(g.reach + column);
+        const Floats lowest = score - reach, highest = score + reach;
+        const Bits beats = greater(lowest, all(rough.high[s])) & there;
+        const Bits close = at_least(highest, all(rough.low[s])) & ~beats & there;
+        const Bits best = greater(highest, all(rough.floor[s])) & there;
+        if (g.rows) {
+            above += __builtin_popcount(beats & ~(close | best));
+            return close | best;
+        }
+        above += __builtin_popcount(beats);
+        for (unsigned calls = close | best; calls; calls &= calls - 1) {
+            const int place = __builtin_ctz(calls);
+            report(s, column + place, close >> place & 1, best >> place & 1);
+        }
+        return 0;
+    }
+
+    // A session's candidates, a bit each; written so that nothing is to be guessed where there are few.
+    static void wait(uint32_t calls, int32_t session, Waiting& waiting) {
+        const auto next = [&] {
+            const int place = calls ? __builtin_ctz(calls) : COLUMNS;
+            waiting.session[place][waiting.count[place]++] = session;
+            calls &= calls - 1;
+        };
+        for (int i = 0; i < 4; ++i) next();
+        while (calls) next();
+        waiting.count[COLUMNS] = 0;
+    }
+
+    // By products in float32.
+    void look_again(Waiting& waiting, int64_t tile, int64_t first) {
+        for (int64_t own = 0; own < COLUMNS; ++own) {
+            const int64_t candidate = tile + own, count = waiting.count[own];
+            if (count == 0) continue;
+            const float *row = g.rows + candidate * g.dim, scale = g.row_scale[candidate], beside = g.row_beside[candidate];
+            *to.looked += count;
+            for (int64_t some = 0; some < count; some += AT_ONCE) {
+                const int32_t* session = waiting.session[own] + some;
+                const int64_t last = count - some < AT_ONCE ? count - some : AT_ONCE;
+                const float* rows[AT_ONCE];
+                float products[AT_ONCE];
+                for (int i = 0; i < AT_ONCE; ++i) rows[i] = x.rows + (first + session[i < last ? i : 0]) * g.dim;
+                look(rows, row, g.dim, products);
+                for (int i = 0; i < last; ++i) {
+                    auto& known = waiting.of[session[i]];
+                    const float score = products[i] * scale + beside;
+                    const bool beats = score > known.high, best = score > known.floor;
+                    known.above += beats;
+                    if ((!beats & (score >= known.low)) | best)
+                        report(first + session[i], candidate, !beats & (score >= known.low), best);
                 }
+            }
         }
     }
-    return found;
+
+    template <bool NARROW>
+    void run(int64_t first, int64_t last) {
+        static thread_local Waiting waiting;
+        for (int64_t tile = first * GROUP; tile < last * GROUP && tile < g.candidates; tile += COLUMNS)
+            for (int64_t some = 0; some < x.count; some += SOME) {
+                const int64_t end = some + SOME < x.count ? some + SOME : x.count;
+                for (int32_t& count : waiting.count) count = 0;
+                for (int64_t s = some; s < end; ++s) waiting.of[s - some] = {fine.low[s], fine.high[s], fine.floor[s], 0};
+                for (int64_t s = some; s < end; s += SESSIONS) {
+                    Floats products[SESSIONS][HALVES];
+                    multiply<NARROW>(x, s, g, tile / COLUMNS, products);
+                    for (int64_t row = s; row < s + SESSIONS && row < end; ++row) {
+                        uint32_t calls = 0;
+                        for (int half = 0; half < HALVES; ++half)
+                            calls |= (uint32_t)compare(products[row - s][half], row, tile + half * LANES, to.above[row])
+                                     << half * LANES;
+                        if (calls) wait(calls, row - some, waiting);
+                    }
+                }
+                if (!g.rows) continue;
+                look_again(waiting, tile, some);
+                for (int64_t s = some; s < end; ++s) to.above[s] += waiting.of[s - some].above;
+            }
+    }
+};
+
+}  // namespace
+
+// Numbers that a register holds, and 1 if it multiplies fours of 8 bits, too.
+extern "C" int64_t lanes() { return LANES; }
+#if HAS_FOURS
+extern "C" int64_t has_fours() { return 1; }
+#else
+extern "C" int64_t has_fours() { return 0; }
+#endif
+
+// Close calls of all sessions among the candidates of groups [first, last), 32 a group; returns how many there are.
+//   rough, fine  what scores by whole numbers, and those by float32, are compared with
+extern "C" int64_t screen_vectors(const Gallery* gallery, const Queries* queries, const Levels* rough,
+                                  const Levels* fine, const Found* to, int64_t first, int64_t last) {
+    Screen screen{*gallery, *queries, *rough, *fine, *to};
+    gallery->narrow ? screen.run<true>(first, last) : screen.run<false>(first, last);
+    return screen.found;
 }
 
 #else

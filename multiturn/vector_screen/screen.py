@@ -1,104 +1,130 @@
-"""Close calls among scores of vectors, found by products of 16-bit whole numbers that are added up exactly.
+"""Close calls among scores of vectors, found by products of whole numbers that are added up exactly.
 
-A gallery's vectors are rounded once. The kernel then compares each score with what decides (does it beat the watched
-candidate, may it be among the best) while it is in a register, and returns the few that lie too close to call.
+A gallery's vectors are rounded once. The kernel compares each score with what decides (does it beat the watched
+candidate, may it be among the best) while it is in a register. The few that lie too close to call are computed again in
+float32, and those still too close are returned.
 """
 
 import ctypes
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Float32, Float64, Int
 from torch import Tensor
-from torch.nn.functional import pad
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from multiturn.close_calls import Close, Limits, close_calls
 from multiturn.compiled import at, compiled, in_threads
-from multiturn.vector_screen.whole import GROUP, PART, WholeVectors, rounded
+from multiturn.directed_rounding import down, up
+from multiturn.structs import Struct, fields
+from multiturn.vector_screen.sides import GallerySide, QuerySide, Similarity, can_be_looked_at
+from multiturn.vector_screen.whole import GROUP, WholeVectors
 
 _WORTH_IT = 1 << 22  # numbers in a gallery
 _FEWEST = 12  # queries
-_ROUNDING = 2.0**-24  # of float32
 _MOST = 256  # close calls of a session in a block, on average: float32 blocks leave fewer, and are faster then
+_COARSE = 16  # of so many scores by 8 bits one may be computed again in vain: if more are, 16 bits are faster
+
+
+class _Levels(Struct):
+    _fields_ = fields("low high floor", "", ctypes.c_int64)
+
+
+class _Found(Struct):
+    _fields_ = fields("above session candidate kinds looked", "room", ctypes.c_int64)
 
 
 class VectorScreen:
     """Scores of query vectors with a gallery's, by their whole numbers.
 
-    With x = x' + dx and g = g' + dg, where x' and g' are what the whole numbers stand for, x.g is x'.g' + dx.g + x'.dg;
-    so the products are wrong by |dx| |g| + (|x| + |dx|) |dg| at most. x'.g' is a sum of parts that are exact, each
-    rounded to float32 and added; two scales follow, and for 'l2' what stands beside.
-
     Args:
         queries: as `multiturn.scoring.VectorScores` multiplies them: at length 1 for 'cosine'.
-        gallery: the vectors.
-        norms: of the gallery's vectors.
-        similarity: 'l2', 'dot' or 'cosine'; the scores of 'l2' are 2 x.g - |g|^2.
-    Attributes:
-        slack: a bound on the scores' error.
+        gallery: laid out.
+        wider: gives the gallery in more bits, for the rest of a search that they make faster; None if there are none.
     """
 
     def __init__(
         self,
         queries: Float32[Tensor, "session dim"],
-        gallery: WholeVectors,
-        norms: Float64[Tensor, " candidate"],
-        similarity: str,
+        gallery: GallerySide,
+        wider: Callable[[], GallerySide] | None = None,
     ) -> None:
-        self._gallery = gallery
-        whole, factor, lost = rounded(queries)
-        count, missing = len(queries), -len(queries) % gallery.sessions
-        filled = pad(whole, (0, -queries.shape[1] % 2, 0, missing))
-        self._units = filled.view(-1, gallery.sessions, gallery.steps, 2).transpose(1, 2).contiguous()
-        lengths, longest = queries.double().norm(dim=1), float(norms.max())
-        times = 2.0 if similarity == "l2" else 1.0
-        self._by_session = (times / factor).float()
-        self._by_candidate = gallery.inverse
-        self._beside = torch.zeros_like(gallery.inverse)
-        if similarity == "l2":
-            self._beside[: len(norms)] = -norms.square()
-        if similarity == "cosine":
-            self._by_candidate = gallery.inverse.clone()
-            self._by_candidate[: len(norms)] = gallery.inverse[: len(norms)].double() / norms
-            longest, off = 1.0, gallery.lost_share
-        else:
-            off = gallery.lost
-        products = (lengths + lost) * (longest + off)
-        steps = -(-queries.shape[1] // PART) + 12
-        self.slack = times * (lost * longest + (lengths + lost) * off) * 1.0001 + 1e-37
-        self.slack += steps * _ROUNDING * times * products + 4 * _ROUNDING * float(self._beside.abs().max())
-        self.shape = count, gallery.candidates
+        self._given, self._wider = queries, wider
+        self._gallery, self._queries = gallery, QuerySide(queries, gallery)
+        self.shape = len(queries), gallery.whole.candidates
 
     def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
         """How many of the candidates [first, last) surely beat a session's watched one, and the close calls.
 
         Args:
             first: a multiple of 32.
+            limits: that reckon with the error of scores in float32.
         Returns:
             None where there are so many close calls that a block in float32 is faster.
         """
         library = screen_library()
         assert library is not None
         assert first % GROUP == 0
-        sessions, gallery = self.shape[0], self._gallery
-        levels = [one.contiguous() for one in (limits.low, limits.high, limits.floor)]
+        sessions, candidates = self.shape
+        rough, fine = self._widened(limits), _levels(limits.low, limits.high, limits.floor)
         groups, start = -(-last // GROUP) - first // GROUP, first // GROUP
+        looked: list[Tensor] = []
 
         def some(one: int, other: int, tables: Sequence[ctypes.c_void_p], room: int) -> int:
-            return library.screen_vectors(
-                *(at(part) for part in (self._units, self._by_session, gallery.vectors)),
-                *(at(part) for part in (self._by_candidate, self._beside)),
-                *(ctypes.c_int64(number) for number in (sessions, min(last, gallery.candidates), gallery.steps)),
-                *(at(level) for level in levels),
-                *(ctypes.c_int64(number) for number in (start + one, start + other, room)),
-                *tables,
-            )
+            own = torch.zeros(1, dtype=torch.int64)
+            looked.append(own)
+            above, session, candidate, kinds = tables
+            to = _Found(above=above, session=session, candidate=candidate, kinds=kinds, looked=own, room=room)
+            told = (ctypes.byref(part) for part in (self._gallery.struct, self._queries.struct, rough, fine, to))
+            return library.screen_vectors(*told, ctypes.c_int64(start + one), ctypes.c_int64(start + other))
 
-        products = sessions * groups * GROUP * gallery.steps * 2
-        return close_calls(some, sessions, gallery.candidates, groups, products, _MOST)
+        whole = self._gallery.whole
+        products = sessions * groups * GROUP * whole.steps * 2
+        found = close_calls(some, sessions, candidates, groups, products, _MOST)
+        in_vain = 0 if found is None else int(torch.cat(looked).sum()) - len(found[1].session)
+        if self._wider is not None and _COARSE * in_vain > sessions * (last - first):
+            self._gallery, self._wider = self._wider(), None
+            self._queries = QuerySide(self._given, self._gallery)
+        return found
+
+    def _widened(self, limits: Limits) -> _Levels:
+        """What scores by whole numbers are compared with, whose reach is counted for each."""
+        apart, beside = self._queries.apart, self._queries.beside
+        low, floor = (down(one.double() - apart - beside) for one in (limits.low, limits.floor))
+        return _levels(low, up(limits.high.double() - apart + beside), floor)
+
+
+def _levels(
+    low: Float32[Tensor, " session"], high: Float32[Tensor, " session"], floor: Float32[Tensor, " session"]
+) -> _Levels:
+    return _Levels(low=low.contiguous(), high=high.contiguous(), floor=floor.contiguous())
+
+
+@dataclass
+class _Layouts:
+    """What is kept of a gallery: the version that was asked for, and what was made once it was asked for again."""
+
+    version: int
+    whole: dict[bool, WholeVectors] = field(default_factory=dict)
+    sides: dict[tuple[Similarity, bool], GallerySide] = field(default_factory=dict)
+
+    def side(
+        self,
+        vectors: Float[Tensor, "candidate dim"],
+        norms: Float64[Tensor, " candidate"],
+        lanes: int,
+        similarity: Similarity,
+        narrow: bool,
+    ) -> GallerySide:
+        """The gallery in 8 bits or 16."""
+        if narrow not in self.whole:
+            self.whole[narrow] = WholeVectors(vectors, norms, lanes, narrow)
+        if (similarity, narrow) not in self.sides:
+            self.sides[similarity, narrow] = GallerySide(vectors, norms, self.whole[narrow], similarity)
+        return self.sides[similarity, narrow]
 
 
 _layouts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
@@ -108,7 +134,7 @@ def screen(
     queries: Float32[Tensor, "session dim"],
     vectors: Float[Tensor, "candidate dim"],
     norms: Float64[Tensor, " candidate"],
-    similarity: str,
+    similarity: Similarity,
 ) -> VectorScreen | None:
     """A screen, where it pays: many queries, and a large gallery on a CPU that is asked for the second time."""
     if vectors.device.type != "cpu" or len(queries) < _FEWEST or vectors.numel() < _WORTH_IT:
@@ -117,14 +143,15 @@ def screen(
     library = None if vectors.is_inference() else screen_library()
     if library is None:
         return None
-    version, layout = _layouts.get(vectors) or (None, None)
-    if version != vectors._version:
-        _layouts[vectors] = vectors._version, None
+    layouts: _Layouts | None = _layouts.get(vectors)
+    if layouts is None or layouts.version != vectors._version:
+        _layouts[vectors] = _Layouts(vectors._version)
         return None
-    if layout is None:
-        layout = WholeVectors(vectors.detach(), norms, library.lanes())
-        _layouts[vectors] = version, layout
-    return VectorScreen(queries, layout, norms, similarity)
+    # What is kept must not keep the tensor itself alive.
+    side = partial(layouts.side, vectors.detach(), norms, library.lanes(), similarity)
+    if library.has_fours() == 1 and can_be_looked_at(vectors):
+        return VectorScreen(queries, side(True), partial(side, False))
+    return VectorScreen(queries, side(False))
 
 
 @cache
@@ -146,7 +173,7 @@ def screen_library(*flags: str) -> ctypes.CDLL | None:
     library.lanes.restype = ctypes.c_int64
     if library.lanes() == 0:
         return None
-    library.screen_vectors.restype = ctypes.c_int64
+    library.has_fours.restype = library.screen_vectors.restype = ctypes.c_int64
     return library
 
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import multiturn.training
-from benchmarks import epoch, full_size, played, rankers, search
+from benchmarks import epoch, full_size, played, rankers, search, search_whole
 from benchmarks.blocks import epoch_block, full_size_block, search_block
 from benchmarks.epoch import REST, watched
-from benchmarks.rankers import by_loop, by_search, by_table, check, faiss_way
+from benchmarks.rankers import Batch, by_loop, by_search, by_table, check, faiss_index, first_of
+from benchmarks.search_whole import table_of_whole_search
 from benchmarks.stopwatch import Stopwatch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,13 +25,22 @@ def no_real_data(monkeypatch):
 
 def test_all_ways_find_the_same_nearest_and_ranks():
     batch = search.simulated(400, 16, 8, seed=0)
-    ways = (by_search(batch), by_loop(batch), by_table(batch), faiss_way(batch)())
+    ways = (
+        by_search(batch),
+        by_loop(batch),
+        by_table(batch),
+        first_of(faiss_index(batch.gallery.vectors), batch.queries, 1),
+    )
     assert all(torch.equal(way.nearest, ways[0].nearest) for way in ways)
     assert all(torch.equal(way.ranks.best, ways[0].ranks.best) for way in ways[:3] if way.ranks)
 
 
 def test_faiss_returns_no_ranks():
-    assert faiss_way(search.random_normal(50, 16, 2, seed=0))().ranks is None
+    batch = search.random_normal(50, 16, 2, seed=0)
+    index = faiss_index(batch.gallery.vectors)
+    answers = [first_of(index, batch.queries, 100, matrices) for matrices in (True, False)]
+    assert all(answer.ranks is None for answer in answers)
+    assert torch.equal(answers[0].nearest, answers[1].nearest)
 
 
 def test_a_wrong_answer_is_not_counted_as_right():
@@ -45,7 +55,24 @@ def test_the_search_benchmark_writes_a_result_that_the_readme_can_show(tmp_path)
     assert json.loads((tmp_path / "search.json").read_text()) == result
     assert "8 of 8" in search_block(result)
     assert "faiss returns no ranks" in search_block(result)
-    assert "Extrapolated, not run: at this pace 22,599 targets of 5 turns take" in search_block(result)
+
+
+@pytest.mark.slow
+def test_the_whole_search_checks_its_answers_and_makes_a_table(tmp_path, monkeypatch):
+    sizes = {"candidates": 300, "targets": 50, "dim": 16, "turns": 2, "batch_size": 20, "checked": 4}
+    result = search_whole.search_whole(**sizes, output=tmp_path)
+    assert json.loads((tmp_path / "search_whole.json").read_text()) == result
+    for kind in result["kinds"].values():
+        assert kind["right"] == {"nearest": 8, "ranks": 8, "faiss_nearest": 8}
+        assert all(len(way["seconds"]) == 2 and min(way["seconds"]) > 0 for way in kind["ways"].values())
+    assert "16 of 16 | 16 of 16 |" in table_of_whole_search(result)
+    with pytest.raises(ValueError, match="targets must be fewer than the 50 candidates, not 50"):
+        search_whole.search_whole(candidates=50, targets=50, output=tmp_path)
+    monkeypatch.setattr(
+        rankers, "by_search", lambda batch: by_loop(Batch(batch.gallery, -batch.queries, batch.targets))
+    )
+    with pytest.raises(RuntimeError, match="of 8 answers of ours only"):
+        search_whole.search_whole(**sizes, output=tmp_path)
 
 
 def test_watching_an_epoch_leaves_the_engine_as_it_was():

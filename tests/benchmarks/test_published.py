@@ -140,3 +140,15 @@ def test_regions_are_ranked_a_hundred_times_as_fast_as_by_the_classic_ranker(kin
     found = published("regions")["kinds"][kind]
     assert found["agreement"]["ours"]["right"] == found["agreement"]["ours"]["of"] > 0
     assert found["ways"]["classic"]["times_ours"] >= 100
+
+
+NORMAL = pytest.mark.xfail(reason="a goal that is not met: 8 bits leave too many random vectors open, RESULTS.md")
+
+
+@pytest.mark.parametrize("kind", ["simulated features", pytest.param("random normal", marks=NORMAL)])
+def test_all_turns_are_ranked_three_times_as_fast_as_faiss_finds_a_hundred(kind):
+    result = published("search_whole")
+    settings, found = result["settings"], result["kinds"][kind]
+    assert (settings["targets"], settings["turns"], settings["candidates"]) == (22_599, 5, 202_599)
+    assert found["right"]["ranks"] == found["checked"] > 0
+    assert found["ways"]["faiss_100"]["times_ours"] >= 3
