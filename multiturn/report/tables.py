@@ -281,7 +281,7 @@ def html_table(table: Sequence[Sequence[str]], note: str = "", caption: str = ""
     title = Markup("<caption>{}</caption>").format(caption) if caption else ""
     under = Markup('<p class="note">{}</p>').format(note) if note else ""
     return Markup(
-        '<div class="scroll" role="region" tabindex="0" aria-label="{}"><table>{}<thead><tr>{}</tr></thead>\n'
+        '<div class="scroll" role="group" tabindex="0" aria-label="{}"><table>{}<thead><tr>{}</tr></thead>\n'
         "<tbody>{}</tbody></table></div>{}"
     ).format(caption or "table", title, columns, rows, under)
 
