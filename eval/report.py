@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 
 EXAMPLES = """examples:
@@ -36,13 +37,18 @@ def report(run: str, output_dir: Path | None = None) -> None:
     print(f"written to {output_dir / 'report.html'}", file=sys.stderr)
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str]) -> None:
+    """Run the program."""
     from jsonargparse import DefaultHelpFormatter, auto_cli
 
     class HelpFormatter(DefaultHelpFormatter, RawDescriptionHelpFormatter):
         """Keeps the line breaks of the examples."""
 
+    auto_cli(report, args=[*arguments], prog="python -m eval.report", epilog=EXAMPLES, formatter_class=HelpFormatter)
+
+
+if __name__ == "__main__":
     try:
-        auto_cli(report, prog="python -m eval.report", epilog=EXAMPLES, formatter_class=HelpFormatter)
+        main(sys.argv[1:])
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -174,7 +174,7 @@ def readme() -> str:
     return text.partition("## Checkpoints on the Hub\n")[2].partition("\n## ")[0].replace("ORG/", "lab/")
 
 
-PROGRAMS = ("eval.push", "eval.evaluate", "eval.compare")
+PROGRAMS = ("eval.push", "eval.evaluate", "eval.compare", "eval.report")
 
 
 @pytest.mark.slow
@@ -195,10 +195,11 @@ def test_the_readme_s_words_work_as_printed(bench: Bench, monkeypatch: pytest.Mo
     bash, python = re.findall(r"```(?:bash|python)\n(.*?)```", readme(), re.DOTALL)
     commands = [shlex.split(line, comments=True) for line in bash.splitlines() if line.startswith("python -m eval.")]
     ran = [words[2] for words in commands if words[2] in PROGRAMS]
-    assert ran == ["eval.push", "eval.evaluate", "eval.compare", "eval.push"]
+    assert ran == ["eval.push", "eval.evaluate", "eval.compare", "eval.report", "eval.push"]
     for words in commands:
         if words[2] in PROGRAMS:
             run(*words[2:])
+    assert Path("runs/lab--faces@v1/report/report.html").is_file()
     assert Path("runs/lab--faces@v1/evaluation/metrics.json").is_file() and "lab/photos" in bench.hub.datasets
     exec(python, {})
     assert {"config.json", "model.safetensors", "README.md"} <= bench.hub.models["lab/faces-alone"].files().keys()
