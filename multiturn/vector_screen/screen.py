@@ -23,7 +23,7 @@ from multiturn.structs import Struct, fields
 from multiturn.vector_screen.sides import GallerySide, QuerySide, Similarity, can_be_looked_at
 from multiturn.vector_screen.whole import GROUP, WholeVectors
 
-_WORTH_IT = 1 << 22  # numbers in a gallery
+_WORTH_IT = 1 << 21  # numbers in a gallery
 _FEWEST = 12  # queries
 _MOST = 256  # close calls of a session in a block, on average: float32 blocks leave fewer, and are faster then
 _COARSE = 16  # of so many scores by 8 bits one may be computed again in vain: if more are, 16 bits are faster

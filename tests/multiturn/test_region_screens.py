@@ -7,12 +7,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from multiturn.close_calls import Limits
+from multiturn.directed_rounding import down, up
 from multiturn.region_scoring import RegionFormula, StateScores
 from multiturn.region_scoring.bits import AsManyBitsAsNeeded
 from multiturn.region_scoring.layouts import InPairs, InTiles
 from multiturn.region_scoring.rounding import rounded
 from multiturn.region_scoring.whole_numbers import largest_singular_values
-from multiturn.scoring import next_up
 from multiturn.search import search
 from tests.multiturn.drawn_regions import (
     CODE,
@@ -121,7 +121,7 @@ def screened(scores: StateScores) -> StateScores:
 
 def limits_at(middle: torch.Tensor, width: int) -> Limits:
     """Limits at some scores in float64, on the safe side, and none for the best."""
-    return Limits(-next_up(-middle), next_up(middle), torch.full((len(middle),), -torch.inf), width)
+    return Limits(down(middle), up(middle), torch.full((len(middle),), -torch.inf), width)
 
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=str)
