@@ -46,7 +46,7 @@ def search_block(result: Result) -> str:
     note = (
         f"{settings['sessions']} sessions looking for their targets among {settings['candidates']:,} vectors of "
         f"{settings['dim']} dimensions; medians of {settings['rounds']} alternating repetitions in one process, and "
-        f"how many times ours. Clustered vectors are {kinds['simulated features']['source']}. Right: it holds when "
+        f"how many times ours. The features are {kinds['simulated features']['source']}. Right: it holds when "
         f"all distances are computed in float64. faiss returns no ranks; as it comes, it multiplies no matrices for so "
         f"few queries. {machine_line(result)}"
     )

@@ -75,8 +75,8 @@ def faiss_index(vectors: Float[Tensor, "candidate dim"]) -> Any:
     import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())
-    index = faiss.IndexFlatL2(vectors.shape[1])
-    index.add(vectors.numpy())  # type: ignore[call-arg]
+    index: Any = faiss.IndexFlatL2(vectors.shape[1])
+    index.add(vectors.numpy())
     return index
 
 

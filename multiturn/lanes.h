@@ -161,3 +161,16 @@ inline Bits lanes_of(int64_t count) { return count < LANES ? (1 << count) - 1 : 
 }  // namespace
 
 #endif
+
+#ifndef LANES
+#define LANES_HERE 0
+#else
+#define LANES_HERE LANES
+#endif
+#ifndef HAS_FOURS
+#define HAS_FOURS 0
+#endif
+
+// For those who load the library: numbers that a register holds, or 0; and 1 if it multiplies fours of 8 bits, too.
+extern "C" __attribute__((used)) inline int64_t lanes() { return LANES_HERE; }
+extern "C" __attribute__((used)) inline int64_t has_fours() { return HAS_FOURS; }

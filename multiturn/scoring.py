@@ -5,7 +5,7 @@ else is asked for. The search computes again only the pairs too close to call in
 """
 
 import math
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -14,8 +14,7 @@ from torch import Tensor
 from multiturn.close_calls import Close, Limits
 from multiturn.ranks import check_finite
 from multiturn.vector_screen.screen import pair_scores, screen
-
-Similarity = Literal["l2", "dot", "cosine"]
+from multiturn.vector_screen.sides import Similarity
 
 _PAIRS_AT_ONCE = 1 << 14  # 2 x 32 MB of float64 at 256 dimensions
 

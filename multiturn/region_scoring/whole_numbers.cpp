@@ -51,14 +51,6 @@ inline void add_regions(const Floats* cosines, const Mask* real, int64_t regions
 
 }  // namespace
 
-// Numbers that a register holds, and 1 if it multiplies fours of 8 bits, too.
-extern "C" int64_t lanes() { return LANES; }
-#if HAS_FOURS
-extern "C" int64_t has_fours() { return 1; }
-#else
-extern "C" int64_t has_fours() { return 0; }
-#endif
-
 // Similarities of all sessions with the candidates of groups [first, last), 32 a group.
 extern "C" void score_whole_numbers(const States* states, const Regions* regions, const Formula* formula,
                                     const Found* found, int64_t first, int64_t last) {
@@ -87,10 +79,5 @@ extern "C" void score_whole_numbers(const States* states, const Regions* regions
             }
         }
 }
-
-#else
-
-extern "C" int64_t lanes() { return 0; }
-extern "C" int64_t has_fours() { return 0; }
 
 #endif

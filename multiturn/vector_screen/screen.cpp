@@ -229,14 +229,6 @@ struct Screen {
 
 }  // namespace
 
-// Numbers that a register holds, and 1 if it multiplies fours of 8 bits, too.
-extern "C" int64_t lanes() { return LANES; }
-#if HAS_FOURS
-extern "C" int64_t has_fours() { return 1; }
-#else
-extern "C" int64_t has_fours() { return 0; }
-#endif
-
 // Close calls of all sessions among the candidates of groups [first, last), 32 a group; returns how many there are.
 //   rough, fine  what scores by whole numbers, and those by float32, are compared with
 extern "C" int64_t screen_vectors(const Gallery* gallery, const Queries* queries, const Levels* rough,
@@ -245,9 +237,5 @@ extern "C" int64_t screen_vectors(const Gallery* gallery, const Queries* queries
     gallery->narrow ? screen.run<true>(first, last) : screen.run<false>(first, last);
     return screen.found;
 }
-
-#else
-
-extern "C" int64_t lanes() { return 0; }
 
 #endif

@@ -20,7 +20,7 @@ from multiturn.close_calls import Close, Limits, close_calls
 from multiturn.compiled import at, compiled, in_threads
 from multiturn.directed_rounding import down, up
 from multiturn.structs import Struct, fields
-from multiturn.vector_screen.sides import GallerySide, QuerySide, Similarity, can_be_looked_at
+from multiturn.vector_screen.sides import GallerySide, QuerySide, Similarity, read_in_place
 from multiturn.vector_screen.whole import GROUP, WholeVectors
 
 _WORTH_IT = 1 << 21  # numbers in a gallery
@@ -81,13 +81,13 @@ class VectorScreen:
             told = (ctypes.byref(part) for part in (self._gallery.struct, self._queries.struct, rough, fine, to))
             return library.screen_vectors(*told, ctypes.c_int64(start + one), ctypes.c_int64(start + other))
 
-        whole = self._gallery.whole
-        products = sessions * groups * GROUP * whole.steps * 2
+        products = sessions * groups * GROUP * self._gallery.whole.steps * 2
         found = close_calls(some, sessions, candidates, groups, products, _MOST)
-        in_vain = 0 if found is None else int(torch.cat(looked).sum()) - len(found[1].session)
-        if self._wider is not None and _COARSE * in_vain > sessions * (last - first):
-            self._gallery, self._wider = self._wider(), None
-            self._queries = QuerySide(self._given, self._gallery)
+        if found is not None and self._wider is not None:
+            in_vain = int(torch.cat(looked).sum()) - len(found[1].session)
+            if _COARSE * in_vain > sessions * (last - first):
+                self._gallery, self._wider = self._wider(), None
+                self._queries = QuerySide(self._given, self._gallery)
         return found
 
     def _widened(self, limits: Limits) -> _Levels:
@@ -149,7 +149,7 @@ def screen(
         return None
     # What is kept must not keep the tensor itself alive.
     side = partial(layouts.side, vectors.detach(), norms, library.lanes(), similarity)
-    if library.has_fours() == 1 and can_be_looked_at(vectors):
+    if library.has_fours() == 1 and read_in_place(vectors):
         return VectorScreen(queries, side(True), partial(side, False))
     return VectorScreen(queries, side(False))
 
@@ -185,7 +185,7 @@ def pair_scores(
     distance: bool,
 ) -> Float64[Tensor, " pair"] | None:
     """-|q - g|^2 or q.g of pairs, in float64 and `sum_in_fixed_order`; None where that is PyTorch's to do."""
-    if vectors.device.type != "cpu" or vectors.dtype != torch.float32 or not vectors.is_contiguous():
+    if not read_in_place(vectors):
         return None
     library = pair_library()
     if library is None:

@@ -39,9 +39,9 @@ class _Queries(Struct):
     _fields_ = fields("numbers start scale beside reach rows", "count", ctypes.c_int64)
 
 
-def can_be_looked_at(vectors: Float[Tensor, "candidate dim"]) -> bool:
-    """Whether the kernel computes single scores again, from the vectors as they lie in memory."""
-    return vectors.dtype == torch.float32 and vectors.is_contiguous()
+def read_in_place(vectors: Float[Tensor, "candidate dim"]) -> bool:
+    """Whether compiled functions read the vectors as they lie in memory, to compute single scores."""
+    return vectors.device.type == "cpu" and vectors.dtype == torch.float32 and vectors.is_contiguous()
 
 
 class GallerySide:
@@ -82,7 +82,7 @@ class GallerySide:
         self.beside = float(beside.abs().max())
         self.struct = _Gallery(
             **{"numbers": whole.numbers, "scale": (inverse * each).float(), "beside": beside.float()},
-            **{"reach": up(1.0001 * reach * each), "rows": vectors if can_be_looked_at(vectors) else 0},
+            **{"reach": up(1.0001 * reach * each), "rows": vectors if read_in_place(vectors) else 0},
             **{"row_scale": (self.times * each).float(), "row_beside": row_beside.float()},
             **{"candidates": whole.candidates, "dim": vectors.shape[1], "steps": whole.steps, "narrow": whole.narrow},
         )
@@ -114,7 +114,7 @@ class QuerySide:
                 self.apart, self.beside = at_mean, of_mean
             case "cosine":
                 own = at_mean
-        numbers, sums, factor, missed = whole.states(exact)
+        numbers, start, factor, missed = whole.states(exact)
         lengths = exact.norm(dim=1) + missed
         reach = missed * gallery.typical + lengths * gallery.lost
         reach += (-(-dim // PART) + 16) * _ROUNDING * lengths * (gallery.typical + gallery.lost)
@@ -122,7 +122,7 @@ class QuerySide:
             reach += 2 * (8 * _ROUNDING * at_mean.abs() + of_mean)
         self.beside += _LEAST
         self.struct = _Queries(
-            **{"numbers": numbers, "start": -128 * sums, "scale": (gallery.times / factor).float()},
+            **{"numbers": numbers, "start": start, "scale": (gallery.times / factor).float()},
             **{"beside": own.float(), "reach": up(1.0001 * gallery.times * reach), "rows": queries.contiguous()},
             **{"count": len(queries)},
         )

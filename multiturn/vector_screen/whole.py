@@ -11,6 +11,7 @@ GROUP = 32  # candidates of which ranges are made, in screen.cpp
 PART = 64  # numbers of 16 bits whose products are added up in 32 bits
 _LONGEST = 46_000  # of so many whole numbers: a sum of products of two such parts stays below 2^31
 _LARGEST, _NARROW, _STEEPEST = 32_767, 127, 1e30  # whole numbers of 16 and 8 bits; what a number is multiplied with
+_ADDED = 128  # to narrow numbers of the gallery, which have no sign
 _AT_ONCE = 1 << 10  # candidates rounded, so that their float64 stays in the processor's caches
 _WIDEST = 1024  # numbers of a vector that are turned; beyond them the turning would take longer than it saves
 _NEARER = 0.9  # as a share of their lengths, vectors are at most so far from their mean where it is taken off
@@ -31,7 +32,7 @@ class WholeVectors:
         narrow: whole numbers of 8 bits, not 16.
     Attributes:
         numbers: [tile, step, candidate, number of the step], where a tile has candidates of two registers, and a step
-            two numbers, or four narrow ones, to which 128 is then added.
+            two numbers, or four narrow ones, which are made positive.
         sessions: that the kernel multiplies with a tile at once.
         steps: of a vector.
         inverse: what the whole numbers are multiplied with to get the vectors; [candidate] filled up to whole groups.
@@ -47,7 +48,7 @@ class WholeVectors:
         narrow: bool = False,
     ) -> None:
         self.candidates, dim = vectors.shape
-        self.narrow = narrow
+        self.narrow, self._added = narrow, _ADDED if narrow else 0
         self.sessions, tile, self._step = 12 if lanes == 16 else 6, 2 * lanes, 4 if narrow else 2
         self.steps, groups = -(-dim // self._step), -(-self.candidates // GROUP)
         self.mean = _mean(vectors, norms)
@@ -62,7 +63,7 @@ class WholeVectors:
         for first, part in _parts(vectors):
             turned = self._turned(part - self.mean)
             whole, factor, lost = rounded(turned, narrow)
-            filled = pad(whole, (0, -dim % self._step, 0, -len(whole) % GROUP)).add_(128 if narrow else 0).to(kind)
+            filled = pad(whole, (0, -dim % self._step, 0, -len(whole) % GROUP)).add_(self._added).to(kind)
             tiles = filled.view(-1, tile, self.steps, self._step).transpose(1, 2)
             self.numbers[first // tile : first // tile + len(tiles)] = tiles
             own = slice(first, first + len(part))
@@ -71,12 +72,16 @@ class WholeVectors:
     def states(
         self, rows: Float64[Tensor, "session dim"]
     ) -> tuple[Tensor, Tensor, Float64[Tensor, " session"], Float64[Tensor, " session"]]:
-        """Query vectors as the kernel reads them: numbers, their sums, their factors, and what rounding took."""
+        """Query vectors as the kernel reads them.
+
+        Returns:
+            the numbers; where sums of products with narrow ones begin; the factors; and what rounding took.
+        """
         whole, factor, lost = rounded(self._turned(rows), self.narrow)
         filled = pad(whole, (0, -rows.shape[1] % self._step, 0, -len(rows) % self.sessions))
         tiles = filled.view(-1, self.sessions, self.steps, self._step).transpose(1, 2)
         numbers = tiles.to(torch.int8 if self.narrow else torch.int16).contiguous()
-        return numbers, filled.sum(1).to(torch.int32), factor, lost
+        return numbers, (-self._added * filled.sum(1)).to(torch.int32), factor, lost
 
     def _turned(self, rows: Float64[Tensor, "row dim"]) -> Float64[Tensor, "row dim"]:
         return rows if self._basis is None else rows @ self._basis
