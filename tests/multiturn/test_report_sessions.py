@@ -15,7 +15,6 @@ from PIL import Image
 from multiturn.ranks import Ranks
 from multiturn.replies import AttributeReply, ImageReply, RelevanceReply, Reply, TextReply, WantedReply
 from multiturn.report.page import report_run, write_report
-from multiturn.report.said import said
 from multiturn.report.session_views import session_notes, session_views
 from multiturn.report.sessions import PAGE, keep_sessions, kept_sessions
 from multiturn.results import Candidates, Results
@@ -116,28 +115,6 @@ def test_a_reply_of_each_kind_is_told_in_words(kind: str, metrics: dict, tmp_pat
     write_transcript(tmp_path, REPLIES[kind].rows(IDS)[0])
     keep_sessions(tmp_path, results(), images=images())
     assert WORDS[kind] in Page(page_of(tmp_path, metrics)).text
-
-
-def test_attributes_that_differ_are_named_as_the_shown_image_has_them():
-    words = said(REPLIES["attributes"].rows(IDS)[0], NAMES)
-    assert dict(words.lists) == {"Different": ("Young",), "Same": ("Smiling", "not Wearing Hat")}
-    assert words.about == IDS[1]
-
-
-@pytest.mark.parametrize(
-    "silent",
-    [TextReply(("",)), WantedReply(torch.zeros(1, 3, dtype=torch.int8)),
-     AttributeReply(torch.tensor([0]), 0 * SIGNS, 0 * SIGNS),
-     RelevanceReply(torch.tensor([[1]]), torch.zeros(1, 1, dtype=torch.int8))],
-    ids=lambda reply: type(reply).__name__,
-)  # fmt: skip
-def test_silence_is_called_so(silent: Reply):
-    assert said(silent.rows(IDS)[0], NAMES).text == "nothing was said"
-
-
-def test_an_attribute_without_a_name_has_a_number_and_an_unknown_kind_its_own_name():
-    assert said({"kind": "wanted", "wanted": "..+"}).lists == {"Wanted": ("attribute 3",)}
-    assert said({"kind": "gesture", "hand": "left"}).text == "a reply of kind gesture"
 
 
 def test_likes_stand_at_the_images_that_were_judged_one_turn_before():
