@@ -41,7 +41,7 @@ Way = Callable[[], Answer]
 
 
 def by_search(batch: Batch, vectors: Tensor | None = None) -> Answer:
-    """Ours: a screen of whole numbers where the processor has them, counting, and float64 for what is close to call."""
+    """Ours: a quantised screen where the processor has one, counting, and float64 for what is too close to call."""
     vectors = batch.gallery.vectors if vectors is None else vectors
     found = search(VectorScores(batch.queries, vectors, batch.gallery.norms, "l2"), 1, batch.targets)
     return Answer(found.positions[:, 0], found.ranks)
@@ -109,7 +109,7 @@ def compare(batch: Batch, rounds: int, title: str) -> dict[str, Any]:
     Raises:
         RuntimeError: an answer of ours does not hold.
     """
-    # As faiss's index is filled once, norms are made once a gallery; whole numbers are when it is asked again, and once
+    # As faiss's index is filled once, norms are made once a gallery; it is quantised when it is asked again, and once
     # more if bits are too few.
     for _ in range(3):
         by_search(batch)

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from benchmarks.region_rankers import Played, by_classic_ranker, by_state_scores, without_kernel
 from multiturn.ranks import Ranks
 from multiturn.region_scoring import RegionVectors
-from multiturn.region_scoring.bits import AsManyBitsAsNeeded
+from multiturn.region_scoring.adaptive_bits import AdaptiveBits
 
 WAYS = {
     "ours": "this toolkit: `search` over `StateScores`",
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Repetition:
-    """One way's ranks, what they took, and how many numbers of a vector had 16 bits, 8 or none."""
+    """One way's ranks, what they took, and how many numbers of a vector were int16, int8 or left out."""
 
     ranks: Ranks
     seconds: float
@@ -70,9 +70,9 @@ class _Ranker:
         begun = time.perf_counter()
         ranks = ways[self._way]()
         seconds, bits = time.perf_counter() - begun, {}
-        if self._way == "ours" and isinstance(self._laid_out.screen, AsManyBitsAsNeeded):
+        if self._way == "ours" and isinstance(self._laid_out.screen, AdaptiveBits):
             axes, dim = self._laid_out.screen.numbers.axes, task.played.images.shape[2]
-            bits = {"16": axes.wide, "8": axes.narrow, "0": dim - axes.wide - axes.narrow}
+            bits = {"16": axes.int16, "8": axes.int8, "0": dim - axes.int16 - axes.int8}
         return Repetition(ranks, seconds, bits)
 
     def _ours(self) -> Ranks:

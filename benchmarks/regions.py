@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   python -m benchmarks.regions --images 9896 --sessions 512 --classic_sessions 20
   python -m benchmarks.regions --images 200 --sessions 64 --classic_sessions 4 --rounds 1 --output runs/bench
 """
+KEPT = {"16": "int16", "8": "int8", "0": "left out"}
 SHORT = {"classic": "the classic ranker", "ours": "ours"}
 KINDS = {"random": 0.0, "near their targets": 0.3}  # share of a region of the target in a state vector
 
@@ -128,10 +129,8 @@ def measure(played: Played, settings: Mapping[str, Any], peak: Mapping[str, floa
         raise RuntimeError(f"of {right['ours']['of']} ranks of ours only {right['ours']['right']} hold in float64")
     same = bool((ranks["ours"].best == ranks["pytorch"].best).all())
     products = "float32"
-    if compiled is not None and compiled.whole_numbers:
-        products = "whole numbers"
-        if compiled.tiles or compiled.lanes == 8:
-            products += " in matrix registers" if compiled.tiles else ", 8 pairs at once"
+    if compiled is not None and compiled.fast_integers:
+        products = f"integers with {'AMX' if compiled.amx else 'AVX-512' if compiled.lanes == 16 else 'AVX2'}"
     bits = repetitions["ours"][-1].bits
     return {"ways": ways, "agreement": right, "same_without_kernel": same, "products": products, "bits": bits}
 
@@ -152,7 +151,7 @@ def table_of_regions(result: Mapping[str, Any]) -> str:
     first = next(iter(kinds.values()))["ways"]
     ours, goal = first["ours"], 100 * first["ours"]["gflops"] / first["classic"]["times_ours"]
     kept = "; ".join(
-        f"states {name}: {' and '.join(f'{n} of {bits} bits' for bits, n in kind['bits'].items() if n)}"
+        f"states {name}: {' and '.join(f'{n} {KEPT[bits]}' for bits, n in kind['bits'].items() if n)}"
         for name, kind in kinds.items()
         if kind.get("bits")
     )

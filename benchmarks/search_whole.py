@@ -93,7 +93,7 @@ def _measure(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
                 "faiss_100": lambda batch=batch: first_of(index, batch.queries, 100),
             }
             if turn == number == 0:
-                # The index is full; whole numbers are made when a gallery is asked again, and again if bits are few.
+                # The index is full; a gallery is quantised when it is asked again, and again if 8 bits are too few.
                 for way in (*[ways["search"]] * 3, ways["faiss_100"]):
                     way()
             answers = _in_turn(ways, number, seconds, turn)

@@ -54,7 +54,7 @@ class RegionFeatures:
         """Standardise all regions by the statistics in `path`, or by those of the training images, kept in `path`."""
         self._standardised = True
         if path.is_file():
-            self._scale = Scale.load(path, self._raw("test").vectors.shape[-1])
+            self._scale = Scale.load(path, self._width())
             return
         train = self._raw("train")
         assert train.mask is not None  # `_raw` sees to it
@@ -87,6 +87,10 @@ class RegionFeatures:
         if launched().is_main_process:
             gallery.save(path)
         return gallery
+
+    def _width(self) -> int:
+        """Length of a region's vector."""
+        return self._raw("test").vectors.shape[-1] if self._encoder is None else self._encoder.dim
 
     def _raw(self, part: str) -> Gallery:
         """Regions as they were encoded."""

@@ -13,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
 from drilldown.scene_cells import CELLS, LABELS, NOTHING, UNSURE, LabelledCells
 from multiturn.draws import uniform
+from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.weights import weights_digest
 from multiturn.hub.model import HubModel
@@ -84,6 +85,7 @@ class SceneNetwork(nn.Module, HubModel):
         return to_pixels(image, self.side, self.side)
 
     @torch.no_grad()
+    @without_tf32()
     def feature_map(self, pixels: UInt8[Tensor, "image 3 side side"]) -> Float[Tensor, "image channel row column"]:
         """Features of each cell of pictures that `prepare` made."""
         pixels = pixels.to(self.device)

@@ -15,6 +15,8 @@ from multiturn.replies import ImageReply, RelevanceReply, Reply
 from multiturn.scoring import DenseScores, VectorScores, norms_of_rows
 from multiturn.search import search
 
+_SAME = 1e-3  # of a vector's length
+
 
 @dataclass(frozen=True)
 class ExampleState:
@@ -127,12 +129,16 @@ class ExampleRetriever(nn.Module, HubModel):
 
 
 def _same(vectors: Float[Tensor, "session dim"], gallery: Gallery) -> Int[Tensor, "session same"]:
-    """Positions of the candidates with exactly these vectors; -1 fills up."""
+    """Positions of the candidates with these vectors; -1 fills up.
+
+    A picture that is encoded alone differs in the last bits from the same one in a batch, and a gallery may keep
+    float16: what is no further apart than a thousandth of its length is taken for the same.
+    """
     scores = VectorScores(vectors, gallery.vectors, gallery.norms, "l2")
-    page = 8
+    page, nearest = 8, -(_SAME * norms_of_rows(vectors)[:, None]).square()
     while True:
         found = search(scores, min(page, len(gallery)))
-        equal = found.scores == 0
+        equal = found.scores >= nearest
         # Where a whole page is equal, more may be.
         if page >= len(gallery) or not bool(equal[:, -1].any()):
             break

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -47,7 +48,10 @@ def compiled(name: str, sources: Sequence[Path], flags: Sequence[str] = ()) -> c
             with atomic_file(path) as temporary:
                 subprocess.run([*told, *map(str, sources), "-o", str(temporary)], check=True, capture_output=True)
         return ctypes.CDLL(str(path))
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.CalledProcessError) as reason:
+        said = getattr(reason, "stderr", b"") or b""
+        last = said.decode(errors="replace").strip().rpartition("\n")[2] or reason
+        warnings.warn(f"{compiler} cannot make {name}, so PyTorch does its work, more slowly: {last}", stacklevel=2)
         return None
 
 

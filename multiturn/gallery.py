@@ -112,10 +112,11 @@ class Gallery:
 
     def to(self, device: torch.device | str) -> "Gallery":
         """The same gallery with its vectors on `device`."""
-        if self.vectors.device == torch.device(device):
+        vectors = self.vectors.to(device)
+        if vectors is self.vectors:  # on "cuda:0", where "cuda" is asked for, too
             return self
         mask, boxes = (None if one is None else one.to(device) for one in (self.mask, self.boxes))
-        return replace(self, vectors=self.vectors.to(device), mask=mask, boxes=boxes)
+        return replace(self, vectors=vectors, mask=mask, boxes=boxes)
 
     def check_made_by(self, fingerprint: str) -> None:
         """Raise ValueError if the vectors were made by another encoder than the one with `fingerprint`."""

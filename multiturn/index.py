@@ -220,7 +220,7 @@ def _check_fits(index: Index, scores: Scores) -> None:
     fits = len(own) == scores.shape[1] and own.vectors.shape[-1] == vectors.shape[-1]
     fits = fits and (own.mask is None) == (mask is None)
     if fits:
-        rows = torch.linspace(0, len(own) - 1, _COMPARED).long()
+        rows = torch.linspace(0, len(own) - 1, _COMPARED, dtype=torch.float64).long()
         pair = _rows(own.vectors, own.mask, rows), _rows(vectors, mask, rows)
         fits = torch.equal(*pair)
     if not fits:

@@ -53,8 +53,8 @@ inline void put_upper_halves(uint16_t* to, Mask those, Integers x) {
     _mm512_mask_cvtepi32_storeu_epi16(to, those, _mm512_srli_epi32(x, 16));
 }
 
-// sums += the products of pairs of 16 bits. Written out: compilers that see intrinsics keep the sums in memory.
-inline void add_products(Integers& sums, Integers x, Integers y) {
+// sums += the products of pairs of int16. Written out: compilers that see intrinsics keep the sums in memory.
+inline void add_int16_products(Integers& sums, Integers x, Integers y) {
 #if defined(__AVX512VNNI__)
     asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y));
 #else
@@ -64,9 +64,9 @@ inline void add_products(Integers& sums, Integers x, Integers y) {
 }
 
 #if defined(__AVX512VNNI__)
-#define HAS_FOURS 1
-// sums += the products of fours of 8 bits, of which the first have no sign.
-inline void add_fours(Integers& sums, Integers x, Integers y) { asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
+#define HAS_VNNI 1
+// sums += the products of fours of int8, of which the first are unsigned.
+inline void add_int8_products(Integers& sums, Integers x, Integers y) { asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(y)); }
 #endif
 
 }  // namespace
@@ -142,7 +142,7 @@ inline void put_upper_halves(uint16_t* to, Mask those, Integers x) {
         if (lanes >> i & 1) to[i] = some[i];
 }
 
-inline void add_products(Integers& sums, Integers x, Integers y) {
+inline void add_int16_products(Integers& sums, Integers x, Integers y) {
     Integers products;
     asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sums), "=&x"(products) : "x"(x), "x"(y));
 }
@@ -167,10 +167,10 @@ inline Bits lanes_of(int64_t count) { return count < LANES ? (1 << count) - 1 : 
 #else
 #define LANES_HERE LANES
 #endif
-#ifndef HAS_FOURS
-#define HAS_FOURS 0
+#ifndef HAS_VNNI
+#define HAS_VNNI 0
 #endif
 
-// For those who load the library: numbers that a register holds, or 0; and 1 if it multiplies fours of 8 bits, too.
+// For those who load the library: numbers that a register holds, or 0; and 1 if the processor has AVX-512 VNNI.
 extern "C" __attribute__((used)) inline int64_t lanes() { return LANES_HERE; }
-extern "C" __attribute__((used)) inline int64_t has_fours() { return HAS_FOURS; }
+extern "C" __attribute__((used)) inline int64_t has_vnni() { return HAS_VNNI; }

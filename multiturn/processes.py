@@ -3,11 +3,13 @@
 import atexit
 import os
 import time
+from datetime import timedelta
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 
+PATIENCE = timedelta(days=2)  # while the first process does alone what takes long, such as encoding a data set
 PAUSE = 0.25  # seconds; the threads need some milliseconds, more on a busy machine
 
 
@@ -15,10 +17,11 @@ def launched() -> PartialState:
     """The processes that accelerate or torchrun started, on GPUs or, where there is none, on the processor.
 
     `PartialState()` alone takes several processes without a GPU for one each, and all would write the same files.
+    Apple's GPUs have no float64, in which ranks are settled: their machines compute on the processor.
     """
     several = "LOCAL_RANK" in os.environ
-    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (several and not torch.accelerator.is_available())
-    state = PartialState(cpu=cpu)
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or torch.backends.mps.is_available()
+    state = PartialState(cpu=cpu or (several and not torch.accelerator.is_available()), timeout=PATIENCE)
     if several:
         atexit.unregister(leave)
         atexit.register(leave)

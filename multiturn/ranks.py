@@ -55,7 +55,7 @@ def join(parts: Sequence[Ranks], dim: int) -> Ranks:
 def ranks_of_targets(scores: Float[Tensor, "session candidate"], target: Int[Tensor, " session"]) -> Ranks:
     """Rank each session's target in a full table of scores, by counting what beats it.
 
-    `multiturn.scoring.search` gives the same ranks without the table.
+    `multiturn.search.search` gives the same ranks without the table.
 
     Args:
         scores: higher is better; any finite scale.

@@ -12,7 +12,7 @@ from multiturn.close_calls import Close, Limits
 from multiturn.passes import Best, Counter
 from multiturn.ranks import Ranks
 from multiturn.scoring import Scores, ScreenedScores
-from multiturn.vector_screen.whole import GROUP
+from multiturn.vector_screen.quantised import GROUP
 
 Drop = Literal["display", "rank"]
 _GROWTH = 4  # from block to block where they are not written down

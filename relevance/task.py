@@ -8,7 +8,6 @@ import torch
 from datasets import Dataset
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.utils.data import Dataset as TorchDataset
 
 from multiturn.building import build_gallery
 from multiturn.encoders import Encoder
@@ -19,6 +18,7 @@ from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.session import Turn
+from multiturn.targets import Targets
 from multiturn.task import Exam, ReplyForm, Role, Stage, example_of
 from multiturn.training import save_pretrained
 from multiturn.trial import RANKED, Outcome, Trial
@@ -32,19 +32,6 @@ from relevance.users import RelevanceUser
 from relevance.words import read_judgements
 
 CONTROL: Method = "no feedback"
-
-
-class Positions(TorchDataset[int]):
-    """Every position of a gallery, as a training example."""
-
-    def __init__(self, gallery: Gallery) -> None:
-        self._count = len(gallery)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, position: int) -> int:
-        return position
 
 
 class RelevanceFeedback:
@@ -118,9 +105,9 @@ class RelevanceFeedback:
             raise ValueError("the methods learn within a session; set head.dim above 0 to train a map before")
         return HeadLoss(retriever, self.gallery("train"), self._labels("train"), self.settings.head)
 
-    def examples(self) -> Positions:
+    def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""
-        return Positions(self.gallery("train"))
+        return Targets(len(self.gallery("train")))
 
     def validation(self, retriever: nn.Module) -> Trial:
         """See `multiturn.task.Task.validation`: clean examples of other classes, the order without feedback."""

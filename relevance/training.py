@@ -49,6 +49,8 @@ class NetworkLoss(nn.Module):
         super().__init__()
         self.network, self._seed = network, seed
         self._similarity = MultiSimilarity() if loss == "multi-similarity" else None
+        # What a loss does not use must not wait for a gradient: several processes would wait for ever.
+        network.classify.requires_grad_(loss == "classes")
 
     def forward(self, batch: Sequence[Tensor], epoch: int) -> Float[Tensor, ""]:
         """The loss of a batch of rows, pixels and classes."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.hub_server import running_hub, use
 from tests.multiturn.encoders.cases import faces
-from tests.multiturn.encoders.tiny import pictures
+from tests.multiturn.encoders.tiny import pictures, timm_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,6 +70,17 @@ def test_photos_are_searched_printed_and_pictured(gallery: Path):
     assert lines[3] == f"picture: {gallery / 'search.png'}" and (gallery / "search.png").is_file()
     two = program("-m", "eval.search", "--gallery", str(gallery), "--image", photos[0], "--image", photos[1])
     assert {line.split()[2] for line in two.stdout.splitlines()[:2]} == {"p1.png", "p3.png"}
+
+
+@pytest.mark.slow
+def test_a_gallery_of_any_encoder_of_images_is_searched_by_a_photo(gallery: Path, tmp_path: Path):
+    photos = gallery.parent / "photos"
+    chosen = ["--encoder.kind", "timm", "--encoder.name", "test_resnet", "--encoder.weights", timm_weights(tmp_path)]
+    made = program("-m", "data_prep.encode", "--data.root", str(photos), *chosen, "--output", str(tmp_path / "g"))
+    assert made.returncode == 0, made.stderr
+    done = program("-m", "eval.search", "--gallery", str(tmp_path / "g"), "--image", str(photos / "p1.png"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[:3] == ["1", "1.0000", "p1.png"]
 
 
 @pytest.mark.slow

@@ -149,13 +149,18 @@ def _alternated(parts: Sequence[slice], ways: _Ways, rounds: int) -> Speed:
     for number in range(-1, rounds):
         for rows in parts[:3] if number < 0 else parts:
             for way, own in zip(ways.of(rows), taken, strict=True):
+                _wait_for_gpu()  # for what was made ready
                 start = time.perf_counter()
                 way()
-                if torch.cuda.is_available():
-                    torch.cuda.synchronize()
+                _wait_for_gpu()
                 if number >= 0:
                     own.append(1000 * (time.perf_counter() - start) / (rows.stop - rows.start))
     return Speed(statistics.median(taken[0]), statistics.median(taken[1]))
+
+
+def _wait_for_gpu() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def _machine(index: Index) -> dict[str, object]:

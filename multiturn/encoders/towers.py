@@ -1,7 +1,7 @@
 """What encoders around one network share: decoding in workers, precision, batches; each network is a subclass."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from os import cpu_count
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm.auto import tqdm
 
+from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.opened import Pictures, input_batches
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -42,8 +43,11 @@ class Tower:
         """Length of a vector."""
         return self._dim
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, getattr(torch, self._dtype), enabled=self._dtype != "float32")
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        lower = torch.autocast(self.device.type, getattr(torch, self._dtype), enabled=self._dtype != "float32")
+        with lower, without_tf32():
+            yield
 
     def _finish(self, vectors: list[Tensor]) -> Float[Tensor, "item dim"]:
         # On the device until the end: fetching each batch would make the processor wait for the GPU.
@@ -87,10 +91,10 @@ class ImageTower(Tower):
 
     @torch.no_grad()
     def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Float[Tensor, "item dim"]:
-        """See `multiturn.encoders.Encoder.encode`; `items` has an `image` column.
+        """See `multiturn.encoders.Encoder.encode`; `items` are as `multiturn.encoders.opened.Pictures` takes them.
 
         Raises:
-            ValueError: no such column, or an image cannot be decoded; it is named.
+            ValueError: they hold no pictures, or one cannot be decoded; it is named.
         """
         vectors = []
         for inputs in self._batches(items, batch_size, show_progress):
@@ -99,13 +103,11 @@ class ImageTower(Tower):
         return self._finish(vectors)
 
     def _batches(self, items: Any, batch_size: int, show_progress: bool) -> Iterator[Tensor]:
-        if not isinstance(items, Dataset) or "image" not in items.column_names:
-            raise ValueError(
-                f"{self.fingerprint} encodes images: give a data set with an `image` column, not "
-                f"{items.column_names if isinstance(items, Dataset) else type(items).__name__}"
-            )
+        try:
+            pictures = Pictures(items)
+        except ValueError as reason:
+            raise ValueError(f"{self.fingerprint} encodes images: {reason}") from None
         pin = self.device.type == "cuda"
-        pictures = Pictures(items)
         return input_batches(pictures, self.prepare, batch_size, self.workers, pin, show_progress=show_progress)
 
 

@@ -16,7 +16,7 @@ struct Shares {
     // [column][session] what an error is at most, what is to be added to a reach, and what both are then multiplied by
     const float *most, *more, *times;
     int64_t columns, sessions, candidates;
-    float beside;  // to be added to the errors
+    float additive_error;  // of every score
 };
 
 // What scores are compared with, of each session; see multiturn.close_calls.
@@ -32,7 +32,7 @@ const int64_t AHEAD = 1 << 10;  // what is read next lies in other pages of memo
 inline void bound(const Shares& of, int64_t s, int64_t first, int64_t count, float* lower, float* upper) {
     for (int64_t c = 0; c < count; c += LANES) {
         const Mask there = mask_of(lanes_of(count - c));
-        Floats total = all(0.0f), error = all(of.beside);
+        Floats total = all(0.0f), error = all(of.additive_error);
         for (int64_t m = 0; m < of.columns; ++m) {
             const int64_t at = m * of.sessions + s, cell = s * of.candidates + first + c;
             if (of.shares[at] == 0) continue;

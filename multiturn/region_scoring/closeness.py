@@ -17,7 +17,7 @@ _RARE = 16  # of so many scores one may be a close call: if there are more, all 
 
 class _Shares(Struct):
     _fields_ = fields("tables reaches shares most more times", "columns sessions candidates", ctypes.c_int64) + fields(
-        "", "beside", ctypes.c_float
+        "", "additive_error", ctypes.c_float
     )
 
 
@@ -30,7 +30,7 @@ def find_close(
     tables: Sequence[Float32[Tensor, "session candidate"]],
     bounds: Sequence[Bound],
     shares: Float32[Tensor, "column session"],
-    beside: float,
+    additive_error: float,
     first: int,
     last: int,
     limits: Limits,
@@ -42,7 +42,7 @@ def find_close(
         tables: similarities of some state vectors.
         bounds: on their errors.
         shares: of each of them in a session's score.
-        beside: a bound on all other errors.
+        additive_error: a bound on all other errors.
         first, last: candidates [first, last).
         limits: what scores are compared with.
     """
@@ -53,8 +53,14 @@ def find_close(
     told = _Shares(
         tables=array_of(list(tables)),
         reaches=array_of([bound.reach for bound in bounds]),
-        **{"shares": shares, "most": most, "more": more, "times": times},
-        **{"columns": len(tables), "sessions": sessions, "candidates": candidates, "beside": beside},
+        shares=shares,
+        most=most,
+        more=more,
+        times=times,
+        columns=len(tables),
+        sessions=sessions,
+        candidates=candidates,
+        additive_error=additive_error,
     )
     compared = _Limits(low=limits.low, high=limits.high, floor=limits.floor, width=limits.width)
 

@@ -33,8 +33,9 @@ def _score(
     CANDIDATES: tl.constexpr,
     NUMBERS: tl.constexpr,
 ):
-    s = tl.program_id(0) * SESSIONS + tl.arange(0, SESSIONS)
-    c = tl.program_id(1) * CANDIDATES + tl.arange(0, CANDIDATES)
+    # The second axis of a grid is short: 65,535.
+    c = tl.program_id(0) * CANDIDATES + tl.arange(0, CANDIDATES)
+    s = tl.program_id(1) * SESSIONS + tl.arange(0, SESSIONS)
     row, column = c.to(tl.int64) * count, s.to(tl.int64) * dim
     total = tl.zeros((SESSIONS, CANDIDATES), tl.float32)
     mean = tl.zeros((SESSIONS, CANDIDATES), tl.float32)
@@ -57,7 +58,7 @@ def _score(
     total = tl.where(inside, total, 1.0)
     tl.store(table + s.to(tl.int64)[:, None] * candidates + c[None, :], mean / total, inside)
     most = tl.max(tl.where(inside, square / total, 0.0), 1)
-    tl.store(squares + tl.program_id(1).to(tl.int64) * sessions + s, most, s < sessions)
+    tl.store(squares + tl.program_id(0).to(tl.int64) * sessions + s, most, s < sessions)
 
 
 class GpuRegions:
@@ -84,9 +85,9 @@ class GpuRegions:
         """
         (candidates, count, dim), sessions = self.units.shape, len(units)
         units = units.contiguous()
-        blocks = triton.cdiv(sessions, _SESSIONS), triton.cdiv(candidates, _CANDIDATES)
+        blocks = triton.cdiv(candidates, _CANDIDATES), triton.cdiv(sessions, _SESSIONS)
         table = torch.empty(sessions, candidates, device=units.device)
-        squares = torch.empty(blocks[1], sessions, device=units.device)
+        squares = torch.empty(blocks[0], sessions, device=units.device)
         _score[blocks](
             units,
             self.units,

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Float64, Int
 from torch import Tensor
 
 from multiturn.compiled import at, compiled, in_threads
-from multiturn.region_scoring.layouts import InPairs, InTiles, Layout
+from multiturn.region_scoring.layouts import AmxLayout, Layout, SimdLayout
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 _SLOWER, _SLOW = 4, 64  # times the work of blocks' products: those in float64, and those in a fixed order
@@ -24,33 +24,33 @@ class Kernel:
     """The compiled functions.
 
     Args:
-        library: whose functions the layouts of regions call, too; see whole_numbers.py.
+        library: whose functions the layouts of regions call, too; see quantised_regions.py.
         in_fixed_order: with the function that adds up as PyTorch does.
     Attributes:
-        tiles: whether the processor multiplies matrices of bytes in registers (Intel AMX).
-        lanes: pairs of 16-bit whole numbers that it multiplies in a register: 16 (AVX-512), 8 (AVX2) or none.
-        fours: whether it multiplies 8-bit ones in fours (AVX-512 VNNI).
+        amx: whether the processor multiplies matrices of bytes in registers (Intel AMX).
+        lanes: 32-bit numbers of a register that integer products are added up in: 16 (AVX-512), 8 (AVX2) or none.
+        vnni: whether it adds up products of int8, too (AVX-512 VNNI).
     """
 
     def __init__(self, library: ctypes.CDLL, in_fixed_order: ctypes.CDLL) -> None:
         self.library, self._in_fixed_order = library, in_fixed_order
-        for name in ("has_tiles", "lanes", "has_fours"):
+        for name in ("has_amx", "lanes", "has_vnni"):
             getattr(library, name).restype = ctypes.c_int64
         if hasattr(library, "find_close"):
             library.find_close.restype = ctypes.c_int64
-        self.tiles, self.lanes, self.fours = library.has_tiles() == 1, library.lanes(), library.has_fours() == 1
+        self.amx, self.lanes, self.vnni = library.has_amx() == 1, library.lanes(), library.has_vnni() == 1
 
     @property
-    def whole_numbers(self) -> bool:
-        """Whether the processor multiplies whole numbers faster than others."""
+    def fast_integers(self) -> bool:
+        """Whether the processor multiplies small integers faster than float32."""
         return self.lanes > 0
 
     @property
     def layout(self) -> Layout | None:
-        """How whole numbers are laid out for the fastest function that the processor has, if it has any."""
-        if not self.whole_numbers:
+        """How integers are laid out for the fastest function that the processor has, if it has any."""
+        if not self.fast_integers:
             return None
-        return InTiles() if self.tiles else InPairs(self.lanes, self.fours)
+        return AmxLayout() if self.amx else SimdLayout(self.lanes, self.vnni)
 
     def norms_of_rows(self, vectors: Float32[Tensor, "row dim"]) -> Float64[Tensor, " row"]:
         """See `multiturn.scoring.norms_of_rows`, whose bits these are."""

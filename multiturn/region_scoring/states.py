@@ -109,7 +109,7 @@ class StateScores:
     @property
     def screened(self) -> bool:
         """See `multiturn.scoring.ScreenedScores.screened`: where more is known of single similarities than of all."""
-        return self.regions.kernel is not None and self.regions.kernel.whole_numbers and bool(self._bounds)
+        return self.regions.kernel is not None and self.regions.kernel.fast_integers and bool(self._bounds)
 
     @property
     def screen_slack(self) -> Float64[Tensor, " session"]:

@@ -1,11 +1,11 @@
-// What kernels of whole numbers share: the regions, state vectors and sums over regions; whole_numbers.py explains it.
+// What kernels of quantised vectors share: regions, state vectors and sums over regions; see quantised_regions.py.
 
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "../whole_numbers.h"
+#include "../integer_products.h"
 
 #ifdef LANES
 
@@ -15,18 +15,18 @@ const int TERMS = 6;  // of the length of the cosines' errors
 
 // All candidates, 32 a group; lines of vectors begin at multiples of 64 bytes.
 struct Regions {
-    const void *wide, *narrow;               // whole numbers, in the kernel's own order; see layouts.py
-    const float *wide_scale, *narrow_scale;  // [group][region][32]: what products are multiplied by, beside a session's
+    const void *int16, *int8;                // integers, in the kernel's own order; see layouts.py
+    const float *int16_scale, *int8_scale;  // [group][region][32]: what products are multiplied by, beside a session's
     const Bits* real;                        // [group][region][register] bits of its candidates
     const float* norms;                      // [TERMS][group][32]
-    int64_t candidates, regions, wide_steps, narrow_steps;
+    int64_t candidates, regions, int16_steps, int8_steps;
 };
 
 // State vectors; filled up to as many as the kernel takes at once.
 struct States {
-    const void *wide, *narrow;  // whole numbers, in the kernel's own order; see layouts.py
-    const int32_t* start;       // [session] where sums of narrow products begin
-    const float *wide_scale, *narrow_scale;
+    const void *int16, *int8;  // integers, in the kernel's own order; see layouts.py
+    const int32_t* start;      // [session] what sums of int8 products start from, to make up for the zero point
+    const float *int16_scale, *int8_scale;
     const float* terms;   // [TERMS][session] what to multiply the candidates' norms by
     const float* beside;  // [session] to add to the roots of sums of (df/ds_k)^2
     int64_t count, filled;

@@ -2,16 +2,18 @@
 
 import math
 import os
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from subprocess import CalledProcessError
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from multiturn.region_scoring.bits import AsManyBitsAsNeeded
+from multiturn.region_scoring.adaptive_bits import AdaptiveBits
 from multiturn.region_scoring.kernel import kernel
 from multiturn.region_scoring.screened import Screen
 from multiturn.scoring import norms_of_rows
@@ -112,12 +114,12 @@ class RegionVectors:
         """The regions as the fastest kernel for their device reads them; None where PyTorch does the work."""
         if self.vectors.device.type == "cuda":
             return self._on_gpu
-        return self._on_cpu if self.kernel is not None and self.kernel.whole_numbers else None
+        return self._on_cpu if self.kernel is not None and self.kernel.fast_integers else None
 
     @cached_property
     def _on_cpu(self) -> Screen:
         assert self.kernel is not None and self.kernel.layout is not None
-        return AsManyBitsAsNeeded(self.vectors, self.norms, self.mask, self.kernel.library, self.kernel.layout)
+        return AdaptiveBits(self.vectors, self.norms, self.mask, self.kernel.library, self.kernel.layout)
 
     @cached_property
     def _on_gpu(self) -> Screen | None:
@@ -125,7 +127,13 @@ class RegionVectors:
             return None
         from multiturn.region_scoring.gpu_kernel import GpuRegions
 
-        return GpuRegions(self.vectors, self.norms, self.mask)
+        regions = GpuRegions(self.vectors, self.norms, self.mask)
+        try:
+            regions.score(regions.units[:1, 0], 1.0, 1.0)  # Triton compiles what is launched first
+        except (RuntimeError, OSError, CalledProcessError) as reason:
+            warnings.warn(f"Triton cannot make the GPU kernel, so PyTorch does its work: {reason}", stacklevel=2)
+            return None
+        return regions
 
     def _check(self, norms: Float64[Tensor, "candidate region"]) -> None:
         wrong = ~usable(norms) & self.mask

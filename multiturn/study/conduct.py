@@ -228,10 +228,12 @@ class Study:
                 self._version = version
                 self._cached.clear()
                 self._desk.forget_all()
-        if participant.id not in self._cached:
+        progress = self._cached.get(participant.id)
+        if progress is None:
             trials = plan(self.protocol, participant.number, self.facts["targets"], self.facts["practice"])
-            self._cached[participant.id] = fold(self.protocol, trials, self.store.events(participant.id))
-        return self._cached[participant.id]
+            progress = fold(self.protocol, trials, self.store.events(participant.id))
+            self._cached[participant.id] = progress
+        return progress
 
     def forget(self, participant: Participant) -> None:
         """Drop what is kept in memory of somebody who has withdrawn."""

@@ -1,1 +1,1 @@
-"""Scores of vectors by 16-bit whole numbers, with a proven bound on their error, where a CPU multiplies these fast."""
+"""Scores of vectors in int8 or int16, with a proven bound on their error, where a CPU multiplies these fast."""

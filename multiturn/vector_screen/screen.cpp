@@ -1,11 +1,11 @@
-// Close calls among vectors' scores, by products of 16-bit whole numbers, and exact scores of pairs; screen.py explains.
+// Close calls among scores of quantised vectors, and exact scores of pairs; screen.py explains.
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "../fixed_order.h"
-#include "../whole_numbers.h"
+#include "../integer_products.h"
 
 // Scores of pairs in float64, to the bits of multiturn.scoring.VectorScores.exact.
 //   kind  0: -|q - g|^2, 1: q.g
@@ -31,20 +31,20 @@ extern "C" void score_vector_pairs(const float* queries, const float* vectors, c
 
 namespace {
 
-// All candidates, filled up to whole groups. A score is a product of whole numbers, times the scales of both sides, and
-// the product of what stands beside it on both; it is wrong by the product of both reaches at most.
+// All candidates, filled up to whole groups. A score is an integer product, times the scales of both sides, and
+// the product of both biases; it is wrong by the product of both reaches at most.
 struct Gallery {
     const void* numbers;                  // [candidate / COLUMNS][step][half][lane] pairs or fours; aligned to 64 bytes
-    const float *scale, *beside, *reach;  // [candidate]
-    const float* rows;                    // [candidate, dim] the vectors in float32; none: close calls are not looked at
-    const float *row_scale, *row_beside;  // a score again: a product of float32 numbers, times one, and the other added
-    int64_t candidates, dim, steps, narrow;
+    const float *scale, *bias, *reach;  // [candidate]
+    const float* rows;                    // [candidate, dim] the vectors in float32; none: close calls are not rechecked
+    const float *row_scale, *row_bias;  // a score again: a product of float32 numbers, times one, and the other added
+    int64_t candidates, dim, steps, int8;
 };
 
 struct Queries {
     const int32_t* numbers;               // [session / SESSIONS][step][session] pairs or fours; filled up
     const int32_t* start;                 // [session] where sums of fours begin; filled up
-    const float *scale, *beside, *reach;  // [session]
+    const float *scale, *bias, *reach;  // [session]
     const float* rows;                    // [session, dim] in float32
     int64_t count;
 };
@@ -55,27 +55,27 @@ struct Levels {
 };
 
 // How many candidates beat each session's watched one, and the first `room` close calls; kind 1: with the watched, 2:
-// with the best, 3: both. `looked` counts the pairs whose score was computed again.
+// with the best, 3: both. `rechecked` counts the pairs whose score was computed again.
 struct Found {
     int64_t *above, *session, *candidate;
     uint8_t* kinds;
-    int64_t *looked, room;
+    int64_t *rechecked, room;
 };
 
 const int64_t SOME = 20 * SESSIONS;  // sessions whose close calls wait for a look
 const int AT_ONCE = 4;               // pairs of one candidate
 
-// Products of whole numbers of some sessions with the candidates of a tile. By itself, so that compilers keep the sums in
+// Integer products of some sessions with the candidates of a tile. By itself, so that compilers keep the sums in
 // registers.
-template <bool NARROW>
+template <bool INT8>
 __attribute__((noinline)) void multiply(const Queries& x, int64_t s, const Gallery& g, int64_t tile,
                                         Floats products[SESSIONS][HALVES]) {
     const int32_t* own = x.numbers + s * g.steps;
     const Integers* v = (const Integers*)g.numbers + tile * g.steps * HALVES;
-    if (!NARROW) return add_up_in_parts(own, v, g.steps, products[0]);
-#if HAS_FOURS
+    if (!INT8) return add_up_in_parts(own, v, g.steps, products[0]);
+#if HAS_VNNI
     Integers sums[SESSIONS][HALVES];
-    add_up<add_fours>(own, v, g.steps, sums, x.start + s);
+    add_up<add_int8_products>(own, v, g.steps, sums, x.start + s);
 #pragma GCC unroll 12
     for (int row = 0; row < SESSIONS; ++row)
 #pragma GCC unroll 2
@@ -114,7 +114,7 @@ inline void look(const float* const x[AT_ONCE], const float* v, int64_t dim, flo
     sums_of(sums, products);
 }
 
-// Pairs of a tile whose products of whole numbers are too close to call; the last column takes what is none.
+// Pairs of a tile whose quantised scores are too close to call; the last column takes what is none.
 struct Waiting {
     struct {
         float low, high, floor;
@@ -144,8 +144,8 @@ struct Screen {
         const int64_t left = g.candidates - column;
         const Bits there = left <= 0 ? 0 : lanes_of(left);
         // First by the session's scale: a product of both scales may be too small for float32.
-        const Floats beside = all(x.beside[s]) * read(g.beside + column);
-        const Floats score = multiply_add(product * all(x.scale[s]), read(g.scale + column), beside);
+        const Floats bias = all(x.bias[s]) * read(g.bias + column);
+        const Floats score = multiply_add(product * all(x.scale[s]), read(g.scale + column), bias);
         const Floats reach = all(x.reach[s]) * read(g.reach + column);
         const Floats lowest = score - reach, highest = score + reach;
         const Bits beats = greater(lowest, all(rough.high[s])) & there;
@@ -176,12 +176,12 @@ struct Screen {
     }
 
     // By products in float32.
-    void look_again(Waiting& waiting, int64_t tile, int64_t first) {
+    void recheck(Waiting& waiting, int64_t tile, int64_t first) {
         for (int64_t own = 0; own < COLUMNS; ++own) {
             const int64_t candidate = tile + own, count = waiting.count[own];
             if (count == 0) continue;
-            const float *row = g.rows + candidate * g.dim, scale = g.row_scale[candidate], beside = g.row_beside[candidate];
-            *to.looked += count;
+            const float *row = g.rows + candidate * g.dim, scale = g.row_scale[candidate], bias = g.row_bias[candidate];
+            *to.rechecked += count;
             for (int64_t some = 0; some < count; some += AT_ONCE) {
                 const int32_t* session = waiting.session[own] + some;
                 const int64_t last = count - some < AT_ONCE ? count - some : AT_ONCE;
@@ -191,7 +191,7 @@ struct Screen {
                 look(rows, row, g.dim, products);
                 for (int i = 0; i < last; ++i) {
                     auto& known = waiting.of[session[i]];
-                    const float score = products[i] * scale + beside;
+                    const float score = products[i] * scale + bias;
                     const bool beats = score > known.high, best = score > known.floor;
                     known.above += beats;
                     if ((!beats & (score >= known.low)) | best)
@@ -201,7 +201,7 @@ struct Screen {
         }
     }
 
-    template <bool NARROW>
+    template <bool INT8>
     void run(int64_t first, int64_t last) {
         static thread_local Waiting waiting;
         for (int64_t tile = first * GROUP; tile < last * GROUP && tile < g.candidates; tile += COLUMNS)
@@ -211,7 +211,7 @@ struct Screen {
                 for (int64_t s = some; s < end; ++s) waiting.of[s - some] = {fine.low[s], fine.high[s], fine.floor[s], 0};
                 for (int64_t s = some; s < end; s += SESSIONS) {
                     Floats products[SESSIONS][HALVES];
-                    multiply<NARROW>(x, s, g, tile / COLUMNS, products);
+                    multiply<INT8>(x, s, g, tile / COLUMNS, products);
                     for (int64_t row = s; row < s + SESSIONS && row < end; ++row) {
                         uint32_t calls = 0;
                         for (int half = 0; half < HALVES; ++half)
@@ -221,7 +221,7 @@ struct Screen {
                     }
                 }
                 if (!g.rows) continue;
-                look_again(waiting, tile, some);
+                recheck(waiting, tile, some);
                 for (int64_t s = some; s < end; ++s) to.above[s] += waiting.of[s - some].above;
             }
     }
@@ -230,11 +230,11 @@ struct Screen {
 }  // namespace
 
 // Close calls of all sessions among the candidates of groups [first, last), 32 a group; returns how many there are.
-//   rough, fine  what scores by whole numbers, and those by float32, are compared with
+//   rough, fine  what quantised scores, and those in float32, are compared with
 extern "C" int64_t screen_vectors(const Gallery* gallery, const Queries* queries, const Levels* rough,
                                   const Levels* fine, const Found* to, int64_t first, int64_t last) {
     Screen screen{*gallery, *queries, *rough, *fine, *to};
-    gallery->narrow ? screen.run<true>(first, last) : screen.run<false>(first, last);
+    gallery->int8 ? screen.run<true>(first, last) : screen.run<false>(first, last);
     return screen.found;
 }
 

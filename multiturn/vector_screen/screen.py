@@ -1,6 +1,6 @@
-"""Close calls among scores of vectors, found by products of whole numbers that are added up exactly.
+"""Close calls among scores of vectors, found by integer products that are added up exactly.
 
-A gallery's vectors are rounded once. The kernel compares each score with what decides (does it beat the watched
+A gallery's vectors are quantised once. The kernel compares each score with what decides (does it beat the watched
 candidate, may it be among the best) while it is in a register. The few that lie too close to call are computed again in
 float32, and those still too close are returned.
 """
@@ -20,8 +20,8 @@ from multiturn.close_calls import Close, Limits, close_calls
 from multiturn.compiled import at, compiled, in_threads
 from multiturn.directed_rounding import down, up
 from multiturn.structs import Struct, fields
+from multiturn.vector_screen.quantised import GROUP, QuantisedVectors
 from multiturn.vector_screen.sides import GallerySide, QuerySide, Similarity, read_in_place
-from multiturn.vector_screen.whole import GROUP, WholeVectors
 
 _WORTH_IT = 1 << 21  # numbers in a gallery
 _FEWEST = 12  # queries
@@ -34,11 +34,11 @@ class _Levels(Struct):
 
 
 class _Found(Struct):
-    _fields_ = fields("above session candidate kinds looked", "room", ctypes.c_int64)
+    _fields_ = fields("above session candidate kinds rechecked", "room", ctypes.c_int64)
 
 
 class VectorScreen:
-    """Scores of query vectors with a gallery's, by their whole numbers.
+    """Scores of query vectors with a gallery's, both quantised.
 
     Args:
         queries: as `multiturn.scoring.VectorScores` multiplies them: at length 1 for 'cosine'.
@@ -54,7 +54,7 @@ class VectorScreen:
     ) -> None:
         self._given, self._wider = queries, wider
         self._gallery, self._queries = gallery, QuerySide(queries, gallery)
-        self.shape = len(queries), gallery.whole.candidates
+        self.shape = len(queries), gallery.quantised.candidates
 
     def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
         """How many of the candidates [first, last) surely beat a session's watched one, and the close calls.
@@ -71,30 +71,30 @@ class VectorScreen:
         sessions, candidates = self.shape
         rough, fine = self._widened(limits), _levels(limits.low, limits.high, limits.floor)
         groups, start = -(-last // GROUP) - first // GROUP, first // GROUP
-        looked: list[Tensor] = []
+        rechecked: list[Tensor] = []
 
         def some(one: int, other: int, tables: Sequence[ctypes.c_void_p], room: int) -> int:
             own = torch.zeros(1, dtype=torch.int64)
-            looked.append(own)
+            rechecked.append(own)
             above, session, candidate, kinds = tables
-            to = _Found(above=above, session=session, candidate=candidate, kinds=kinds, looked=own, room=room)
+            to = _Found(above=above, session=session, candidate=candidate, kinds=kinds, rechecked=own, room=room)
             told = (ctypes.byref(part) for part in (self._gallery.struct, self._queries.struct, rough, fine, to))
             return library.screen_vectors(*told, ctypes.c_int64(start + one), ctypes.c_int64(start + other))
 
-        products = sessions * groups * GROUP * self._gallery.whole.steps * 2
+        products = sessions * groups * GROUP * self._gallery.quantised.steps * 2
         found = close_calls(some, sessions, candidates, groups, products, _MOST)
         if found is not None and self._wider is not None:
-            in_vain = int(torch.cat(looked).sum()) - len(found[1].session)
+            in_vain = int(torch.cat(rechecked).sum()) - len(found[1].session)
             if _COARSE * in_vain > sessions * (last - first):
                 self._gallery, self._wider = self._wider(), None
                 self._queries = QuerySide(self._given, self._gallery)
         return found
 
     def _widened(self, limits: Limits) -> _Levels:
-        """What scores by whole numbers are compared with, whose reach is counted for each."""
-        apart, beside = self._queries.apart, self._queries.beside
-        low, floor = (down(one.double() - apart - beside) for one in (limits.low, limits.floor))
-        return _levels(low, up(limits.high.double() - apart + beside), floor)
+        """What quantised scores are compared with; the error of each is bounded by itself."""
+        constant, error = self._queries.constant, self._queries.additive_error
+        low, floor = (down(one.double() - constant - error) for one in (limits.low, limits.floor))
+        return _levels(low, up(limits.high.double() - constant + error), floor)
 
 
 def _levels(
@@ -108,7 +108,7 @@ class _Layouts:
     """What is kept of a gallery: the version that was asked for, and what was made once it was asked for again."""
 
     version: int
-    whole: dict[bool, WholeVectors] = field(default_factory=dict)
+    quantised: dict[bool, QuantisedVectors] = field(default_factory=dict)
     sides: dict[tuple[Similarity, bool], GallerySide] = field(default_factory=dict)
 
     def side(
@@ -117,14 +117,14 @@ class _Layouts:
         norms: Float64[Tensor, " candidate"],
         lanes: int,
         similarity: Similarity,
-        narrow: bool,
+        int8: bool,
     ) -> GallerySide:
-        """The gallery in 8 bits or 16."""
-        if narrow not in self.whole:
-            self.whole[narrow] = WholeVectors(vectors, norms, lanes, narrow)
-        if (similarity, narrow) not in self.sides:
-            self.sides[similarity, narrow] = GallerySide(vectors, norms, self.whole[narrow], similarity)
-        return self.sides[similarity, narrow]
+        """The gallery in int8 or int16."""
+        if int8 not in self.quantised:
+            self.quantised[int8] = QuantisedVectors(vectors, norms, lanes, int8)
+        if (similarity, int8) not in self.sides:
+            self.sides[similarity, int8] = GallerySide(vectors, norms, self.quantised[int8], similarity)
+        return self.sides[similarity, int8]
 
 
 _layouts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
@@ -149,7 +149,7 @@ def screen(
         return None
     # What is kept must not keep the tensor itself alive.
     side = partial(layouts.side, vectors.detach(), norms, library.lanes(), similarity)
-    if library.has_fours() == 1 and read_in_place(vectors):
+    if library.has_vnni() == 1 and read_in_place(vectors):
         return VectorScreen(queries, side(True), partial(side, False))
     return VectorScreen(queries, side(False))
 
@@ -166,14 +166,14 @@ def pair_library(*flags: str) -> ctypes.CDLL | None:
 
 @cache
 def screen_library(*flags: str) -> ctypes.CDLL | None:
-    """The same, if the processor multiplies 16-bit whole numbers in pairs (AVX-512 or AVX2)."""
+    """The same, if the processor adds up products of int16 (AVX-512 or AVX2)."""
     library = pair_library(*flags)
     if library is None:
         return None
     library.lanes.restype = ctypes.c_int64
     if library.lanes() == 0:
         return None
-    library.has_fours.restype = library.screen_vectors.restype = ctypes.c_int64
+    library.has_vnni.restype = library.screen_vectors.restype = ctypes.c_int64
     return library
 
 

@@ -1,10 +1,10 @@
-"""Both sides of scores by whole numbers, that of a gallery and that of queries, and how far such scores may be wrong.
+"""Both sides of quantised scores, the gallery's and the queries', and a bound on the error of each score.
 
 Let m be the gallery's mean, or zero, and h = g - m. A score is a x.h b + u w + c, where a and u are a session's, b and
 w a candidate's. For 'dot' it is x.h + x.m; for 'cosine' x.h / |g| + x.m / |g|; for 'l2', which has y = x - m for x,
 2 x.g - |g|^2 = 2 y.h - |h|^2 + (2 x.m - |m|^2).
 
-With x = x' + dx and h = h' + dh, where x' and h' are what the whole numbers stand for, x.h is x'.h' + dx.h + x'.dh; so
+With x = x' + dx and h = h' + dh, where x' and h' are the dequantised vectors, x.h is x'.h' + dx.h + x'.dh; so
 products are wrong by |dx| |h| + |x'| |dh| at most. x'.h' is a sum of parts that are exact, each rounded to float32 and
 added; two scales follow, and u w. So many shares of |x'| |h'| and of |u w| may be lost by rounding. All that is bounded
 by a product of a session's reach and a candidate's: this is the larger of |h| and |dh|, each as a multiple of its mean
@@ -21,7 +21,7 @@ from torch.nn.functional import pad
 
 from multiturn.directed_rounding import up
 from multiturn.structs import Struct, fields
-from multiturn.vector_screen.whole import PART, WholeVectors
+from multiturn.vector_screen.quantised import PART, QuantisedVectors
 
 Similarity = Literal["l2", "dot", "cosine"]
 
@@ -30,13 +30,11 @@ _LEAST = 1e-37  # float32 loses what is less
 
 
 class _Gallery(Struct):
-    _fields_ = fields(
-        "numbers scale beside reach rows row_scale row_beside", "candidates dim steps narrow", ctypes.c_int64
-    )
+    _fields_ = fields("numbers scale bias reach rows row_scale row_bias", "candidates dim steps int8", ctypes.c_int64)
 
 
 class _Queries(Struct):
-    _fields_ = fields("numbers start scale beside reach rows", "count", ctypes.c_int64)
+    _fields_ = fields("numbers start scale bias reach rows", "count", ctypes.c_int64)
 
 
 def read_in_place(vectors: Float[Tensor, "candidate dim"]) -> bool:
@@ -50,41 +48,48 @@ class GallerySide:
     Args:
         vectors: the gallery's.
         norms: their lengths.
-        whole: the same in whole numbers.
+        quantised: the same, quantised.
         similarity: 'l2', 'dot' or 'cosine'; the scores of 'l2' are 2 x.g - |g|^2.
     Attributes:
         struct: for the kernel.
         times: what products are multiplied with.
-        typical, lost: means of |h| and |dh|.
-        beside: the largest |w|.
+        typical, residual: means of |h| and |dh|.
+        largest_bias: the largest |w|.
     """
 
     def __init__(
         self,
         vectors: Float[Tensor, "candidate dim"],
         norms: Float64[Tensor, " candidate"],
-        whole: WholeVectors,
+        quantised: QuantisedVectors,
         similarity: Similarity,
     ) -> None:
-        self.whole, self.similarity, self.times = whole, similarity, 2.0 if similarity == "l2" else 1.0
-        self.typical, self.lost = (
-            max(float(of.mean()), 1e-20 * float(of.max()), 1e-300) for of in (whole.lengths, whole.lost)
+        self.quantised, self.similarity, self.times = quantised, similarity, 2.0 if similarity == "l2" else 1.0
+        self.typical, self.residual = (
+            max(float(of.mean()), 1e-20 * float(of.max()), 1e-300) for of in (quantised.lengths, quantised.residual)
         )
         # At least a half, so that what all candidates have in common counts fully when it is doubled.
-        reach = torch.maximum(whole.lengths / self.typical, whole.lost / self.lost).clamp(min=0.5)
-        missing, inverse = len(whole.inverse) - len(norms), whole.inverse.double()
-        each, beside, row_beside = torch.ones_like(inverse), torch.zeros_like(inverse), torch.zeros_like(inverse)
+        reach = torch.maximum(quantised.lengths / self.typical, quantised.residual / self.residual).clamp(min=0.5)
+        missing, inverse = len(quantised.inverse) - len(norms), quantised.inverse.double()
+        each, bias, row_bias = torch.ones_like(inverse), torch.zeros_like(inverse), torch.zeros_like(inverse)
         match similarity:
             case "l2":
-                beside, row_beside = -whole.lengths.square(), pad(-norms.square(), (0, missing))
+                bias, row_bias = -quantised.lengths.square(), pad(-norms.square(), (0, missing))
             case "cosine":
-                beside = each = pad(norms.reciprocal(), (0, missing), value=1.0)
-        self.beside = float(beside.abs().max())
+                bias = each = pad(norms.reciprocal(), (0, missing), value=1.0)
+        self.largest_bias = float(bias.abs().max())
         self.struct = _Gallery(
-            **{"numbers": whole.numbers, "scale": (inverse * each).float(), "beside": beside.float()},
-            **{"reach": up(1.0001 * reach * each), "rows": vectors if read_in_place(vectors) else 0},
-            **{"row_scale": (self.times * each).float(), "row_beside": row_beside.float()},
-            **{"candidates": whole.candidates, "dim": vectors.shape[1], "steps": whole.steps, "narrow": whole.narrow},
+            numbers=quantised.numbers,
+            scale=(inverse * each).float(),
+            bias=bias.float(),
+            reach=up(1.0001 * reach * each),
+            rows=vectors if read_in_place(vectors) else 0,
+            row_scale=(self.times * each).float(),
+            row_bias=row_bias.float(),
+            candidates=quantised.candidates,
+            dim=vectors.shape[1],
+            steps=quantised.steps,
+            int8=quantised.int8,
         )
 
 
@@ -96,33 +101,37 @@ class QuerySide:
         gallery: the other side.
     Attributes:
         struct: for the kernel.
-        apart: c, which the kernel does not add.
-        beside: a bound on errors that are the same for all candidates.
+        constant: c, which the kernel does not add.
+        additive_error: a bound on errors that are the same for all candidates.
     """
 
     def __init__(self, queries: Float32[Tensor, "session dim"], gallery: GallerySide) -> None:
-        whole, exact, dim = gallery.whole, queries.double(), queries.shape[1]
-        at_mean, square = exact @ whole.mean, float(whole.mean.square().sum())
+        quantised, exact, dim = gallery.quantised, queries.double(), queries.shape[1]
+        at_mean, square = exact @ quantised.mean, float(quantised.mean.square().sum())
         of_mean = 4 * dim * _EXACT * exact.norm(dim=1) * square**0.5  # what float64 rounds of products with it
-        own, self.apart, self.beside = torch.zeros_like(at_mean), torch.zeros_like(at_mean), torch.zeros_like(at_mean)
+        own = self.constant = self.additive_error = torch.zeros_like(at_mean)
         match gallery.similarity:
             case "l2":
-                exact = exact - whole.mean
-                own, self.apart = torch.ones_like(own), 2 * at_mean - square
-                self.beside = 2 * of_mean + 4 * dim * _EXACT * square + 8 * _ROUNDING * gallery.beside
+                exact = exact - quantised.mean
+                own, self.constant = torch.ones_like(own), 2 * at_mean - square
+                self.additive_error = 2 * of_mean + 4 * dim * _EXACT * square + 8 * _ROUNDING * gallery.largest_bias
             case "dot":
-                self.apart, self.beside = at_mean, of_mean
+                self.constant, self.additive_error = at_mean, of_mean
             case "cosine":
                 own = at_mean
-        numbers, start, factor, missed = whole.states(exact)
-        lengths = exact.norm(dim=1) + missed
-        reach = missed * gallery.typical + lengths * gallery.lost
-        reach += (-(-dim // PART) + 16) * _ROUNDING * lengths * (gallery.typical + gallery.lost)
+        numbers, start, factor, residual = quantised.states(exact)
+        lengths = exact.norm(dim=1) + residual
+        reach = residual * gallery.typical + lengths * gallery.residual
+        reach += (-(-dim // PART) + 16) * _ROUNDING * lengths * (gallery.typical + gallery.residual)
         if gallery.similarity == "cosine":
             reach += 2 * (8 * _ROUNDING * at_mean.abs() + of_mean)
-        self.beside += _LEAST
+        self.additive_error = self.additive_error + _LEAST
         self.struct = _Queries(
-            **{"numbers": numbers, "start": start, "scale": (gallery.times / factor).float()},
-            **{"beside": own.float(), "reach": up(1.0001 * gallery.times * reach), "rows": queries.contiguous()},
-            **{"count": len(queries)},
+            numbers=numbers,
+            start=start,
+            scale=(gallery.times / factor).float(),
+            bias=own.float(),
+            reach=up(1.0001 * gallery.times * reach),
+            rows=queries.contiguous(),
+            count=len(queries),
         )

@@ -81,6 +81,14 @@ def test_a_copy_of_the_query_under_another_name_is_left_out_with_it():
     assert sorted(shown[-7:]) == [0, *range(10, 16)]
 
 
+@pytest.mark.parametrize(("apart", "left_out"), [(1e-6, True), (2.0**-12, True), (0.01, False)])
+def test_a_photo_that_was_encoded_again_is_left_out_though_its_last_bits_differ(apart, left_out):
+    vector = GALLERY.vectors[:1] * (1 + apart)
+    session = Session(ExampleRetriever("enc"), GALLERY, ONE, len(GALLERY))
+    shown = session.tell(ImageReply(("x",), vector)).shown[0].tolist()
+    assert (shown[-1] == 0) is left_out
+
+
 def test_a_photo_given_twice_counts_once():
     retriever = ExampleRetriever("enc")
     once, again = told(retriever, 3, 7).show(), told(retriever, 3, 7, 3, 3).show()

@@ -74,7 +74,7 @@ def test_a_gradient_that_hits_the_target_exactly_is_finite():
         module.retriever.aim.weight.zero_()
         module.retriever.aim.bias.copy_(GALLERY.vectors[4])
     module(torch.tensor([4]), 0).backward()
-    assert all(bool(torch.isfinite(weight.grad).all()) for weight in module.parameters() if weight.grad is not None)
+    assert all(weight.grad is not None and bool(torch.isfinite(weight.grad).all()) for weight in module.parameters())
 
 
 def test_training_lowers_the_loss():

@@ -16,7 +16,7 @@ FORMULAS = [CODE, PAPER, RegionFormula(0.0), RegionFormula(40.0, average="all"),
 BEST = kernel()
 KERNELS: list[str] = []  # of the fastest that this processor has, and of those for lesser ones
 if BEST is not None:
-    KERNELS = ["compiled", *(["without tiles"] * BEST.tiles), *(["in short registers"] * (BEST.lanes == 16))]
+    KERNELS = ["compiled", *(["without AMX"] * BEST.amx), *(["with AVX2"] * (BEST.lanes == 16))]
 WAYS = [*KERNELS, "pytorch"]
 in_all_ways = pytest.mark.parametrize("way", WAYS)
 
@@ -33,12 +33,12 @@ def kernel_of(way: str) -> Kernel | None:
     """The kernel that scores in one of the ways, if it is one of `KERNELS`."""
     if way == "pytorch" or BEST is None:
         return None
-    if way == "in short registers":
+    if way == "with AVX2":
         short = kernel("-mno-avx512f")
         assert short is not None and short.lanes == 8
         return short
     own = copy(BEST)
-    own.tiles = BEST.tiles and way != "without tiles"
+    own.amx = BEST.amx and way != "without AMX"
     return own
 
 

@@ -10,6 +10,15 @@ from multiturn import compiled
 MUCH = 1 << 40  # products
 
 
+def test_what_a_compiler_cannot_make_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("MULTITURN_KERNEL", raising=False)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (tmp_path / "one.cpp").write_text("int one() { return 1; }")
+    with pytest.warns(UserWarning, match="no-such-compiler cannot make one, so PyTorch does its work.*No such file"):
+        assert compiled.compiled("one", [tmp_path / "one.cpp"]) is None
+
+
 @pytest.fixture(params=["of PyTorch", "of our own"])
 def threads(request, monkeypatch):
     """Two threads, from one place or the other."""

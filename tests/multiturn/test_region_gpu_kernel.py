@@ -61,13 +61,27 @@ def test_the_kernel_lies_within_its_slack_and_changes_no_rank(monkeypatch, shape
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_ranks_as_the_processor_does_and_keeps_no_similarities_of_regions():
-    here = ragged(2000, 9, 256)
+    here = ragged(2000, 36, 256)
     there = RegionVectors(here.vectors.cuda(), here.mask.cuda())
     watched = torch.arange(35)
     expected = search(scores_of(here), 3, watched).ranks
+    assert type(there.screen).__name__ == "GpuRegions"
     scores_of(there).block(0, 2000)
-    before = torch.cuda.max_memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
     found = search(scores_of(there), 3, watched.cuda()).ranks
     assert expected is not None and found is not None
     assert torch.equal(found.worst.cpu(), expected.worst)
-    assert torch.cuda.max_memory_allocated() - before < 35 * 2000 * 9 * 4
+    scores, cosines_of_a_block = 35 * 2000 * 4, 35 * there.at_once * 36 * 4  # bytes; PyTorch would hold both
+    assert torch.cuda.max_memory_allocated() - before < 4 * scores < cosines_of_a_block
+
+
+def test_without_a_compiler_for_the_gpu_pytorch_does_its_work(monkeypatch):
+    from multiturn.region_scoring import gpu_kernel
+
+    def no_compiler(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable.")
+
+    monkeypatch.setattr(gpu_kernel.GpuRegions, "score", no_compiler)
+    with pytest.warns(UserWarning, match="Triton cannot make the GPU kernel.*Failed to find C compiler"):
+        assert ragged(20, 3, 8)._on_gpu is None

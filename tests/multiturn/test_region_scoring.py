@@ -40,13 +40,13 @@ def test_exact_scores_agree_with_slow_loops_on_ragged_regions(shape, formula, wa
 
 def test_padding_anywhere_moves_no_bit():
     vectors, mask = ragged(50, 6, 33, seed=3)
-    wide, real = torch.full((50, 11, 33), torch.nan), torch.zeros(50, 11, dtype=torch.bool)
+    int16, real = torch.full((50, 11, 33), torch.nan), torch.zeros(50, 11, dtype=torch.bool)
     for candidate in range(50):
         own = vectors[candidate][mask[candidate]]
         places = torch.randperm(11, generator=torch.Generator().manual_seed(candidate))[: len(own)].sort().values
-        wide[candidate, places], real[candidate, places] = own, True
+        int16[candidate, places], real[candidate, places] = own, True
     found = []
-    for regions in (laid_out(vectors, mask), laid_out(wide, real)):
+    for regions in (laid_out(vectors, mask), laid_out(int16, real)):
         scores, _ = played(regions, CODE, turns=5, sessions=4, slots=3, seed=4)
         pairs = Pairs.scores(scores._pairs, torch.zeros(50, dtype=torch.long), torch.arange(50))
         found.append((everything(scores), scores.block(0, 50), search(scores, 5, torch.arange(4)), pairs))

@@ -9,10 +9,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from multiturn.close_calls import Limits
 from multiturn.directed_rounding import down, up
 from multiturn.region_scoring import RegionFormula, StateScores
-from multiturn.region_scoring.bits import AsManyBitsAsNeeded
-from multiturn.region_scoring.layouts import InPairs, InTiles
-from multiturn.region_scoring.rounding import rounded
-from multiturn.region_scoring.whole_numbers import largest_singular_values
+from multiturn.region_scoring.adaptive_bits import AdaptiveBits
+from multiturn.region_scoring.layouts import AmxLayout, SimdLayout
+from multiturn.region_scoring.quantised_regions import largest_singular_values
+from multiturn.region_scoring.quantised_states import quantise
 from multiturn.search import search
 from tests.multiturn.drawn_regions import (
     CODE,
@@ -54,16 +54,16 @@ def test_the_slack_is_small_where_the_data_are_tame(way):
 
 
 @pytest.mark.parametrize("dim", [1, 7, 256, 600])
-@pytest.mark.parametrize("layout", [InPairs(16, True), InTiles()], ids=["pairs", "tiles"])
-def test_whole_numbers_and_what_rounding_took_make_the_vectors(dim, layout):
+@pytest.mark.parametrize("layout", [SimdLayout(16, True), AmxLayout()], ids=["avx512", "amx"])
+def test_integers_and_rounding_residuals_make_the_vectors(dim, layout):
     units = torch.nn.functional.normalize(torch.randn(50, 3, dim, generator=torch.Generator().manual_seed(dim)), dim=-1)
     units[0, 0], units[0, 0, 0] = 0, 1
-    whole, factor, rest = rounded(units.double(), layout.widest, layout.longest, layout.part)
-    assert torch.equal((whole / factor[..., None] + rest).float(), units)
-    assert bool((whole.abs() <= layout.widest).all())
+    integers, factor, rest = quantise(units.double(), layout.int16_limit, layout.longest, layout.part)
+    assert torch.equal((integers / factor[..., None] + rest).float(), units)
+    assert bool((integers.abs() <= layout.int16_limit).all())
     assert bool((rest.abs() * factor[..., None] <= 0.5 + 1e-9).all())
-    over = 256 if isinstance(layout, InTiles) else 1
-    for part in whole.split(min(dim, layout.part), -1):
+    over = 256 if isinstance(layout, AmxLayout) else 1
+    for part in integers.split(min(dim, layout.part), -1):
         assert bool((part.norm(dim=-1) ** 2 / over < 2**31).all())  # and so no sum of products passes 2^31
 
 
@@ -115,7 +115,7 @@ def test_who_reads_whole_tables_gets_float32(way):
 
 def screened(scores: StateScores) -> StateScores:
     if not scores.screened:
-        pytest.skip("no processor that adds up products of whole numbers")
+        pytest.skip("no processor that adds up products of integers")
     return scores
 
 
@@ -167,12 +167,12 @@ def test_few_scores_of_learned_features_are_close_calls(way):
         torch.zeros(24).long(), x
     )
     screen = screened(scores).regions.screen
-    assert isinstance(screen, AsManyBitsAsNeeded)
+    assert isinstance(screen, AdaptiveBits)
     target = torch.arange(24) * 3
     found = scores.close(0, 300, limits_at(scores.exact(torch.arange(24), target), 1))
     assert found is not None
     assert len(found[1].session) < 24 * 10
-    assert screen.numbers.axes.wide + screen.numbers.axes.narrow < DIM / 2
+    assert screen.numbers.axes.int16 + screen.numbers.axes.int8 < DIM / 2
 
 
 @pytest.mark.parametrize("way", KERNELS)
@@ -182,8 +182,8 @@ def test_state_vectors_along_other_axes_get_all_bits(way):
     regions = laid_out(vectors, torch.ones(300, 36) > 0, way)
     scores = StateScores.start(24, 1, regions, CODE).after(torch.zeros(24).long(), other)
     screen = screened(scores).regions.screen
-    assert isinstance(screen, AsManyBitsAsNeeded)
-    assert screen.numbers.axes.wide == DIM
+    assert isinstance(screen, AdaptiveBits)
+    assert screen.numbers.axes.int16 == DIM
     assert float(scores.columns[0].bound.reach.mean()) < 0.05 * float(scores.columns[0].table.std(1).mean())
     plain = laid_out(vectors, torch.ones(300, 36) > 0, "pytorch")
     expected = search(StateScores.start(24, 1, plain, CODE).after(torch.zeros(24).long(), other), 7, torch.arange(24))

@@ -1,4 +1,4 @@
-"""Claims about scores by whole numbers: their error stays within the bound, and no search finds anything else."""
+"""Claims about quantised scores: their error stays within the bound, and no search finds anything else."""
 
 import gc
 import weakref
@@ -12,16 +12,16 @@ from multiturn.directed_rounding import down, up
 from multiturn.scoring import Similarity, VectorScores, norms_of_rows
 from multiturn.search import search
 from multiturn.vector_screen import screen as module
+from multiturn.vector_screen.quantised import QuantisedVectors
 from multiturn.vector_screen.screen import Limits, VectorScreen, screen_library
 from multiturn.vector_screen.sides import GallerySide
-from multiturn.vector_screen.whole import WholeVectors
 from tests.multiturn.test_search import draw as drawn
 
 SIMILARITIES: tuple[Similarity, ...] = ("l2", "dot", "cosine")
 KINDS = ("normal", "duplicates", "close", "tiny", "huge", "uneven", "far", "sparse")
 LIBRARY = screen_library()
 LANES = 8 if LIBRARY is None else LIBRARY.lanes()
-screens = pytest.mark.skipif(LIBRARY is None, reason="this processor multiplies no whole numbers in pairs")
+screens = pytest.mark.skipif(LIBRARY is None, reason="this processor multiplies no small integers fast")
 
 
 def draw(kind: str, candidates: int, dim: int, seed: int, sessions: int = 13) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,12 +38,12 @@ def scores_of(queries: torch.Tensor, vectors: torch.Tensor, similarity: Similari
 
 
 def unseen(queries: torch.Tensor, vectors: torch.Tensor, similarity: Similarity, bits: int) -> VectorScreen:
-    """A screen whose close calls are not looked at again in float32, as it has the vectors in float64."""
+    """A screen whose close calls are not rechecked at again in float32, as it has the vectors in float64."""
     norms = norms_of_rows(vectors)
-    whole = WholeVectors(vectors, norms, module.screen_library().lanes(), bits == 8)
+    quantised = QuantisedVectors(vectors, norms, module.screen_library().lanes(), bits == 8)
     if similarity == "cosine":
         queries = (queries.double() / norms_of_rows(queries)[:, None]).float()
-    return VectorScreen(queries, GallerySide(vectors.double(), norms, whole, similarity))
+    return VectorScreen(queries, GallerySide(vectors.double(), norms, quantised, similarity))
 
 
 def pairs_left(queries: torch.Tensor, vectors: torch.Tensor, bits: int) -> int:
@@ -56,7 +56,7 @@ def pairs_left(queries: torch.Tensor, vectors: torch.Tensor, bits: int) -> int:
     return len(found[1].session)
 
 
-FEW_BITS = LIBRARY is not None and LIBRARY.has_fours() == 1
+FEW_BITS = LIBRARY is not None and LIBRARY.has_vnni() == 1
 WAYS = [(LANES, bits) for bits in ((8, 16) if FEW_BITS else (16,))]
 
 
@@ -72,7 +72,7 @@ def way(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_WORTH_IT", 0)
         patch.setattr(module, "screen_library", lambda: library)
-        patch.setattr(module, "WholeVectors", lambda *told: WholeVectors(*told[:3], narrow=bits == 8 and told[3]))
+        patch.setattr(module, "QuantisedVectors", lambda *told: QuantisedVectors(*told[:3], int8=bits == 8 and told[3]))
         yield request.param
 
 
@@ -142,7 +142,7 @@ def test_the_bound_is_close_enough_to_leave_few_pairs(way):
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dim", [1, 66, 256])
-def test_products_of_whole_numbers_are_within_their_reach(similarity, kind, dim, way):
+def test_quantised_scores_are_within_their_reach(similarity, kind, dim, way):
     queries, vectors = draw(kind, 70, dim, 5)
     scores = VectorScores(queries, vectors, norms_of_rows(vectors), similarity)
     screen = unseen(queries, vectors, similarity, way[1])
@@ -183,9 +183,9 @@ def test_a_search_goes_on_with_more_bits_once_too_much_is_too_close_to_call(way)
         assert torch.equal(found.positions, expected.positions) and torch.equal(found.scores, expected.scores)
         assert found.ranks is not None and expected.ranks is not None
         assert torch.equal(found.ranks.best, expected.ranks.best)
-        made.append(sorted(module._layouts[vectors].whole))
+        made.append(sorted(module._layouts[vectors].quantised))
     assert made == [[], [True], [False, True], [False, True]]
-    assert VectorScores(near, vectors, norms)._screen._gallery.whole.narrow
+    assert VectorScores(near, vectors, norms)._screen._gallery.quantised.int8
 
 
 @screens
@@ -214,11 +214,11 @@ def test_where_all_scores_are_close_the_block_is_computed():
 
 
 @screens
-def test_a_gallery_is_rounded_when_it_is_asked_again_and_forgotten_with_it():
+def test_a_gallery_is_quantised_when_it_is_asked_again_and_forgotten_with_it():
     queries, vectors = draw("normal", 100, 8, 0)
     norms = norms_of_rows(vectors)
     assert [VectorScores(queries, vectors, norms).screened for _ in range(3)] == [False, True, True]
-    layout = next(iter(module._layouts[vectors].whole.values()))
+    layout = next(iter(module._layouts[vectors].quantised.values()))
     gone = weakref.ref(layout)
     vectors.mul_(2)
     assert not VectorScores(queries, vectors, norms_of_rows(vectors)).screened
@@ -226,7 +226,7 @@ def test_a_gallery_is_rounded_when_it_is_asked_again_and_forgotten_with_it():
     gc.collect()
     assert gone() is None
     assert VectorScores(queries, vectors, norms_of_rows(vectors)).screened
-    gone = weakref.ref(next(iter(module._layouts[vectors].whole.values())))
+    gone = weakref.ref(next(iter(module._layouts[vectors].quantised.values())))
     del vectors
     gc.collect()
     assert gone() is None
@@ -237,7 +237,7 @@ def test_galleries_in_half_precision_have_16_bits_from_the_start():
     queries, vectors = draw("normal", 700, 256, 0)
     halves = vectors.half()
     scores = scores_of(queries, halves, "l2")
-    assert list(module._layouts[halves].whole) == [False]
+    assert list(module._layouts[halves].quantised) == [False]
     found, expected = (
         search(one, 5, torch.arange(13), block=64)
         for one in (scores, VectorScores(queries, halves.float(), scores.norms, "l2"))

@@ -7,10 +7,10 @@ import torch
 
 from multiturn.encoders.se_resnet import SEResNet
 from multiturn.settings import TrainingSettings
+from multiturn.targets import Targets
 from multiturn.training import fit
 from relevance.methods import RelevanceModel
 from relevance.settings import HeadSettings
-from relevance.task import Positions
 from relevance.training import HeadLoss, NetworkLoss, nearest_right
 
 
@@ -27,7 +27,10 @@ def test_a_map_trained_with_multi_similarity_finds_neighbours_of_the_class_more_
     before = right()
     loss = HeadLoss(model, gallery, flock.labels, HeadSettings(8))
     training = TrainingSettings(epochs=15, batch_size=60, learning_rate=1e-2)
-    fit(loss, Positions(gallery), training, lambda module: {"right": right()}, "right", tmp_path)
+    loss(torch.arange(60), 0).backward()
+    assert all(weight.grad is not None for weight in loss.parameters() if weight.requires_grad)
+    loss.zero_grad()
+    fit(loss, Targets(len(gallery)), training, lambda module: {"right": right()}, "right", tmp_path)
     assert right() > before + 0.1
 
 
@@ -52,5 +55,7 @@ def test_a_network_learns_the_training_classes_with_either_loss(name):
         optimizer.zero_grad()
         loss([rows, pixels, labels], 0).backward()
         optimizer.step()
+    # Several processes would wait for one that never comes.
+    assert all(weight.grad is not None for weight in loss.parameters() if weight.requires_grad)
     assert loss([rows, pixels, labels], 0).item() < 0.8 * before
     assert nearest_right(network.eval()(pixels).detach(), labels) == 1

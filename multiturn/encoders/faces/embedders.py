@@ -5,6 +5,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.faces.inception_resnet import InceptionResnetV1
 from multiturn.encoders.faces.mobilefacenet import MobileFaceNet
 from multiturn.encoders.state_dicts import fit, read_tensors
@@ -39,6 +40,7 @@ class TorchEmbedder:
         return self._dim
 
     @torch.no_grad()
+    @without_tf32()
     def embed(self, faces: UInt8[Tensor, "face 3 height width"]) -> Float[Tensor, "face dim"]:
         """See `multiturn.encoders.faces.FaceEmbedder.embed`; vectors have length 1."""
         inputs = (faces.to(self._device).float() - 127.5) / 128

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision.ops import box_area, nms
 
+from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.faces import LEAST_SIDE, FoundFaces
 from multiturn.encoders.faces.mtcnn_networks import OutputNetwork, ProposalNetwork, RefinementNetwork
 from multiturn.encoders.state_dicts import fit, read_tensors
@@ -63,6 +64,7 @@ class MTCNN:
         self.fingerprint = f"mtcnn-{weights_digest(weights, [thresholds, least_face, factor])}"
 
     @torch.no_grad()
+    @without_tf32()
     def find(self, image: Image.Image) -> FoundFaces:
         """See `multiturn.encoders.faces.FaceDetector.find`."""
         pixels = torch.from_numpy(np.array(image)).to(self._device).permute(2, 0, 1).float()

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm.auto import tqdm
 
+from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.opened import opened
 from multiturn.encoders.state_dicts import fit, read_tensors
 from multiturn.encoders.weights import existing_file, torchvision_weights, weights_digest
@@ -72,6 +73,7 @@ class DetectorEncoder:
         return self._dim
 
     @torch.no_grad()
+    @without_tf32()
     def encode(self, items: Any, batch_size: int = 64, show_progress: bool = False) -> Regions:
         """See `multiturn.encoders.regions.RegionEncoder.encode`. Regions lie on the CPU, in float32, surest first."""
         vectors, boxes = [], []

@@ -7,6 +7,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor, nn
 
+from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.state_dicts import fit, read_tensors
 from multiturn.encoders.weights import existing_file, torchvision_weights, weights_digest
@@ -65,6 +66,7 @@ class TorchvisionMaps:
         return to_pixels(image, *self._size)
 
     @torch.no_grad()
+    @without_tf32()
     def feature_map(self, pixels: UInt8[Tensor, "image 3 height width"]) -> Float[Tensor, "image channel row column"]:
         """The layer's output; tokens of a ViT without the first, which stands for the whole picture."""
         caught: list[Any] = []

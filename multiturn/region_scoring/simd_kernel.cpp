@@ -1,4 +1,4 @@
-// Fused scoring of state vectors against regions by products of whole numbers.
+// Fused scoring of quantised state vectors against quantised regions.
 
 #include "sums.h"
 
@@ -14,31 +14,31 @@ inline void scale_of(const float* scales, int64_t column, Floats scale[HALVES]) 
     for (int half = 0; half < HALVES; ++half) scale[half] = read(scales + column + half * LANES);
 }
 
-// Cosines, times the formula's scale, of some sessions and candidates for one region: the sums of whole numbers are exact.
-//   x.wide, x.narrow  [session / SESSIONS][step][session] pairs of 16 bits, and fours of 8
-//   v.wide, v.narrow  [group][tile][region][step][half][lane] likewise; to narrow ones 128 is added
+// Cosines, times the formula's scale, of some sessions and candidates for one region: integer sums are exact.
+//   x.int16, x.int8  [session / SESSIONS][step][session] pairs of int16, and fours of int8
+//   v.int16, v.int8  [group][tile][region][step][half][lane] likewise; the int8 ones with their zero point
 inline void multiply(const States& x, int64_t s, const Regions& v, int64_t group, int64_t tile, int64_t region, Floats* cosines) {
     const int64_t row = (group * TILES + tile) * v.regions + region;
     const int64_t column = (group * v.regions + region) * GROUP + tile * COLUMNS;
     Floats scale[HALVES];
-    add_up_in_parts((const int32_t*)x.wide + s * v.wide_steps, (const Integers*)v.wide + row * v.wide_steps * HALVES,
-                    v.wide_steps, cosines);
-    scale_of(v.wide_scale, column, scale);
+    add_up_in_parts((const int32_t*)x.int16 + s * v.int16_steps,
+                    (const Integers*)v.int16 + row * v.int16_steps * HALVES, v.int16_steps, cosines);
+    scale_of(v.int16_scale, column, scale);
 #pragma GCC unroll 12
     for (int i = 0; i < SESSIONS; ++i)
 #pragma GCC unroll 2
-        for (int half = 0; half < HALVES; ++half) cosines[i * HALVES + half] *= all(x.wide_scale[s + i]) * scale[half];
-#if HAS_FOURS
-    if (v.narrow_steps == 0) return;
+        for (int half = 0; half < HALVES; ++half) cosines[i * HALVES + half] *= all(x.int16_scale[s + i]) * scale[half];
+#if HAS_VNNI
+    if (v.int8_steps == 0) return;
     Integers sums[SESSIONS][HALVES];
-    add_up<add_fours>((const int32_t*)x.narrow + s * v.narrow_steps, (const Integers*)v.narrow + row * v.narrow_steps * HALVES,
-                      v.narrow_steps, sums, x.start + s);
-    scale_of(v.narrow_scale, column, scale);
+    add_up<add_int8_products>((const int32_t*)x.int8 + s * v.int8_steps,
+                              (const Integers*)v.int8 + row * v.int8_steps * HALVES, v.int8_steps, sums, x.start + s);
+    scale_of(v.int8_scale, column, scale);
 #pragma GCC unroll 12
     for (int i = 0; i < SESSIONS; ++i)
 #pragma GCC unroll 2
         for (int half = 0; half < HALVES; ++half)
-            cosines[i * HALVES + half] = multiply_add(to_floats(sums[i][half]), all(x.narrow_scale[s + i]) * scale[half],
+            cosines[i * HALVES + half] = multiply_add(to_floats(sums[i][half]), all(x.int8_scale[s + i]) * scale[half],
                                                       cosines[i * HALVES + half]);
 #endif
 }
@@ -52,7 +52,7 @@ inline void add_regions(const Floats* cosines, const Mask* real, int64_t regions
 }  // namespace
 
 // Similarities of all sessions with the candidates of groups [first, last), 32 a group.
-extern "C" void score_whole_numbers(const States* states, const Regions* regions, const Formula* formula,
+extern "C" void score_simd(const States* states, const Regions* regions, const Formula* formula,
                                     const Found* found, int64_t first, int64_t last) {
     const States& x = *states;
     const Regions& v = *regions;

@@ -1,4 +1,4 @@
-// Products of whole numbers, added up exactly: of some sessions with two registers of candidates.
+// Integer products, added up exactly: of some sessions with two registers of candidates.
 
 #pragma once
 
@@ -31,12 +31,12 @@ __attribute__((always_inline)) inline void add_up(const int32_t* x, const Intege
     }
 }
 
-// Sums of products of 16 bits, each of PART pairs exact, without their scales: [session][half].
+// Sums of products of int16, each of PART pairs exact, without their scales: [session][half].
 __attribute__((always_inline)) inline void add_up_in_parts(const int32_t* x, const Integers* v, int64_t steps, Floats* products) {
     for (int64_t first = 0; first < steps; first += PART, x += PART * SESSIONS, v += PART * HALVES) {
         const int64_t last = first + PART < steps ? first + PART : steps;
         Integers sums[SESSIONS][HALVES];
-        add_up<add_products>(x, v, last - first, sums);
+        add_up<add_int16_products>(x, v, last - first, sums);
 #pragma GCC unroll 12
         for (int s = 0; s < SESSIONS; ++s)
 #pragma GCC unroll 2

@@ -1,4 +1,4 @@
-// State vectors in whole numbers, in the order in which kernels read them; rounding.py calls it.
+// Quantised state vectors, in the order in which kernels read them; quantised_states.py calls it.
 
 #include <cmath>
 #include <cstring>
@@ -10,17 +10,17 @@
 
 namespace {
 
-// Where whole numbers go: [session / at_once][step][high bytes, low bytes][session][number of the step].
+// Where integers go: [session / at_once][step][high bytes, low bytes][session][number of the step].
 struct Places {
     int8_t* numbers;
     int64_t at_once, step;  // sessions, and numbers of one beside each other
-    int64_t bytes, apart;   // of a number; 1 if its high byte and its low one lie apart
+    int64_t bytes, split_bytes;  // of a number; 1 if its high byte and its low one lie apart
 };
 
 // What is known of each session's numbers.
 struct Measured {
-    float *factor, *missed, *low;  // what made them whole; length of what rounding took, and of the low bytes, over that
-    int32_t* total;                // their sum
+    float *factor, *residual, *low;  // of rounding; L2 norms of its residual and of the low bytes, over the factor
+    int32_t* total;                  // their sum
 };
 
 template <class Number, class Register>
@@ -50,28 +50,28 @@ inline float factor_of(const float* row, int64_t dim, float largest, float longe
     return std::fmin(largest / most_here, longest / std::fmax(std::sqrt(squares), 1e-3f));
 }
 
-inline void place(const int16_t* __restrict whole, int64_t row, int64_t dim, const Places& to) {
-    const int64_t line = to.step * to.bytes, lines = to.apart ? 2 : 1, steps = (dim + to.step - 1) / to.step;
+inline void place(const int16_t* __restrict integers, int64_t row, int64_t dim, const Places& to) {
+    const int64_t line = to.step * to.bytes, lines = to.split_bytes ? 2 : 1, steps = (dim + to.step - 1) / to.step;
     int8_t* __restrict at = to.numbers + (row / to.at_once * steps * lines * to.at_once + row % to.at_once) * line;
     for (int64_t d = 0; d < dim; d += to.step, at += lines * to.at_once * line) {
         const int64_t some = dim - d < to.step ? dim - d : to.step;
         if (to.bytes == 2) {
-            std::memcpy(at, whole + d, some * 2);
+            std::memcpy(at, integers + d, some * 2);
             continue;
         }
-        if (to.apart)
-            for (int64_t i = 0; i < some; ++i) at[i] = (whole[d + i] + 128) >> 8;
-        int8_t* __restrict low = to.apart ? at + to.at_once * line : at;
-        for (int64_t i = 0; i < some; ++i) low[i] = (int8_t)whole[d + i];
+        if (to.split_bytes)
+            for (int64_t i = 0; i < some; ++i) at[i] = (integers[d + i] + 128) >> 8;
+        int8_t* __restrict low = to.split_bytes ? at + to.at_once * line : at;
+        for (int64_t i = 0; i < some; ++i) low[i] = (int8_t)integers[d + i];
     }
 }
 
 }  // namespace
 
 // Rows [first, last), each times its factor and rounded.
-extern "C" void round_states(const float* rows, int64_t dim, float largest, float longest, int64_t part,
+extern "C" void quantise_states(const float* rows, int64_t dim, float largest, float longest, int64_t part,
                              const Places* places, const Measured* measured, int64_t first, int64_t last) {
-    std::vector<int16_t> whole(dim);
+    std::vector<int16_t> integers(dim);
     for (int64_t row = first; row < last; ++row) {
         const float* own = rows + row * dim;
         const float factor = factor_of(own, dim, largest, longest, part);
@@ -85,13 +85,13 @@ extern "C" void round_states(const float* rows, int64_t dim, float largest, floa
             squares = multiply_add(rest, rest, squares);
             low_squares = multiply_add(low, low, low_squares);
             total = add(total, nearest);
-            put_upper_halves((uint16_t*)whole.data() + d, there, left(nearest, 16));
+            put_upper_halves((uint16_t*)integers.data() + d, there, left(nearest, 16));
         }
         measured->factor[row] = factor;
-        measured->missed[row] = std::sqrt(sum_of<float>(squares)) / factor;
+        measured->residual[row] = std::sqrt(sum_of<float>(squares)) / factor;
         measured->low[row] = std::sqrt(sum_of<float>(low_squares)) / factor;
         measured->total[row] = sum_of<int32_t>(total);
-        place(whole.data(), row, dim, *places);
+        place(integers.data(), row, dim, *places);
     }
 }
 

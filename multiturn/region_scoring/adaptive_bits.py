@@ -8,15 +8,15 @@ from torch import Tensor
 
 from multiturn.region_scoring.axes import Axes
 from multiturn.region_scoring.layouts import Layout
+from multiturn.region_scoring.quantised_regions import QuantisedRegions
 from multiturn.region_scoring.screened import Screened
-from multiturn.region_scoring.whole_numbers import WholeNumbers
 
 _MOST = 0.1  # reach of a similarity, in standard deviations of them
 _LOOKED_AT = 16  # sessions, evenly spaced
 
 
-class AsManyBitsAsNeeded:
-    """Whole numbers along the regions' axes; as they are, once state vectors turn out to lie along others.
+class AdaptiveBits:
+    """Regions quantised along their principal axes; as they are, once state vectors turn out to lie along others.
 
     The regions say where they lie, and a trained model's state vectors lie there, too. Those of another model may not:
     then too many similarities would be too close to call. Scores and ranks are the same in any case.
@@ -35,7 +35,7 @@ class AsManyBitsAsNeeded:
         library: ctypes.CDLL,
         layout: Layout,
     ) -> None:
-        self._along = partial(WholeNumbers, vectors, norms, mask, library, layout)
+        self._along = partial(QuantisedRegions, vectors, norms, mask, library, layout)
         self.numbers = self._along(Axes.of(vectors, mask, layout))
 
     def score(self, units: Float32[Tensor, "session dim"], sharpness: float, steepest: float) -> Screened:

@@ -1,4 +1,4 @@
-"""Scoring by whole numbers, whose products are added up exactly: for whole_numbers.cpp and tiles.cpp."""
+"""Scores of quantised regions, whose products are added up exactly, by simd_kernel.cpp or amx_kernel.cpp."""
 
 import ctypes
 import math
@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from multiturn.compiled import in_threads
 from multiturn.region_scoring.axes import Axes
 from multiturn.region_scoring.layouts import Layout
-from multiturn.region_scoring.rounding import NARROW, RoundedStates, rounded
+from multiturn.region_scoring.quantised_states import INT8_LIMIT, QuantisedStates, quantise
 from multiturn.region_scoring.screened import GROUP, Reach, Screened, bits_of
 from multiturn.structs import Struct, fields
 
@@ -22,12 +22,12 @@ _EXP, _LEAST = 3e-6, 2.0**-20  # relative error of exp in sums.h, and the sharpn
 
 class _Regions(Struct):
     _fields_ = fields(
-        "wide narrow wide_scale narrow_scale real norms", "candidates regions wide_steps narrow_steps", ctypes.c_int64
+        "int16 int8 int16_scale int8_scale real norms", "candidates regions int16_steps int8_steps", ctypes.c_int64
     )
 
 
 class _States(Struct):
-    _fields_ = fields("wide narrow start wide_scale narrow_scale terms beside", "count filled", ctypes.c_int64)
+    _fields_ = fields("int16 int8 start int16_scale int8_scale terms beside", "count filled", ctypes.c_int64)
 
 
 class _Formula(Struct):
@@ -38,18 +38,18 @@ class _Found(Struct):
     _fields_ = fields("table reach squares", "", ctypes.c_int64)
 
 
-class WholeNumbers:
-    """Regions at length 1 along their `Axes`, each times a factor of its own and rounded to whole numbers.
+class QuantisedRegions:
+    """Regions at length 1 along their `Axes`, each times a factor of its own and rounded to integers.
 
     Attributes:
-        axes: which numbers are wide, of 16 bits, which are narrow, of 8, and which are left out.
+        axes: which numbers are int16, which int8, and which are left out.
         layout: of the numbers, for a kernel.
-        wide, narrow: the numbers.
-        scales: what the whole numbers of both are divided by, inverted.
+        int16, int8: the integers.
+        scales: their quantisation steps.
         real: a bit for each of 16 candidates, [candidate / 32, region, half].
-        norms: largest singular value, or a little more, of each candidate's matrix of wide numbers, of what rounding
-            took from them, and of what of them the kernel does not multiply with the like of state vectors; of narrow
-            numbers, and of what rounding took from them; and of the rest.
+        norms: largest singular value, or a little more, of each candidate's matrix of int16 numbers, of their rounding
+            residuals, and of what of them the kernel does not multiply with the like of state vectors; of int8
+            numbers, and of their rounding residuals; and of the rest.
     """
 
     fine = False
@@ -67,7 +67,7 @@ class WholeNumbers:
         self.layout, self.axes = layout, axes
         self.candidates, self.regions, _ = vectors.shape
         groups = -(-self.candidates // GROUP)
-        numbers = zip((axes.wide, axes.narrow), layout.steps, strict=True)
+        numbers = zip((axes.int16, axes.int8), layout.steps, strict=True)
         self.steps = [-(-count // step) for count, step in numbers]
         self.scales, self.real = torch.empty(2, groups, self.regions, GROUP), bits_of(mask)
         self.norms = torch.zeros(6, groups * GROUP)
@@ -79,20 +79,20 @@ class WholeNumbers:
             own = slice(first // GROUP, -(-(first + len(units)) // GROUP))
             some = self._lay_out(units, own, part)
             laid_out = laid_out or [_aligned((groups, *numbers.shape[1:]), numbers.dtype) for numbers in some]
-            for whole, numbers in zip(laid_out, some, strict=True):
-                whole[own] = numbers
-        self.wide, self.narrow = laid_out
+            for everyone, numbers in zip(laid_out, some, strict=True):
+                everyone[own] = numbers
+        self.int16, self.int8 = laid_out
         self._largest_norms = self.norms.amax(1, keepdim=True)
 
     def _lay_out(
         self, units: Float64[Tensor, "candidate region dim"], groups: slice, candidates: slice
     ) -> tuple[Tensor, Tensor]:
-        (wide, narrow), rest = self.axes.parts(units), self.axes.rest(units)
-        numbers, factor, lost = rounded(wide, self.layout.widest, self.layout.longest, self.layout.part)
+        (int16, int8), rest = self.axes.parts(units), self.axes.rest(units)
+        numbers, factor, residual = quantise(int16, self.layout.int16_limit, self.layout.longest, self.layout.part)
         low = self.layout.low(numbers) / factor[..., None]
-        fewer, narrow_factor, narrow_lost = rounded(narrow, NARROW, self.layout.longest)
-        self.scales[0, groups], self.scales[1, groups] = _inverse(factor), _inverse(narrow_factor)
-        for norms, matrix in zip(self.norms, (wide, lost, low, narrow, narrow_lost, rest), strict=True):
+        fewer, int8_factor, int8_residual = quantise(int8, INT8_LIMIT, self.layout.longest)
+        self.scales[0, groups], self.scales[1, groups] = _inverse(factor), _inverse(int8_factor)
+        for norms, matrix in zip(self.norms, (int16, residual, low, int8, int8_residual, rest), strict=True):
             norms[candidates][: len(units)] = largest_singular_values(matrix) * 1.0001  # in float32
         return self.layout.regions(numbers, fewer)
 
@@ -101,8 +101,8 @@ class WholeNumbers:
 
         The bound `reach`: with f as in `multiturn.region_scoring.vectors.RegionFormula.steepness` and w_k = df/ds_k,
         the mean value theorem gives f(s) - f(s') = sum_k w_k e_k for errors e_k of the cosines and w at some point
-        between. Let x and v_k be the vectors along the axes, in three parts: wide, narrow and rest. In the first two
-        e_k = dx.v_k + x'.dv_k, where dx and dv_k are what rounding took of x = x' + dx and of v_k; in the third it is
+        between. Let x and v_k be the vectors along the axes, in three parts: int16, int8 and rest. In the first two
+        e_k = dx.v_k + x'.dv_k, where dx and dv_k are the residuals of rounding x = x' + dx and v_k; in the third it is
         x.v_k. So |e| <= |dx| norm(V) + |x'| norm(dV) for either of two, and |x| norm(V) for the third, by the
         matrices' largest singular values, and |sum_k w_k e_k| <= |w| |e|. If the kernel leaves out the products of low
         bytes, l and l_k, then |l| norm(L) is added. |w| is computed at the computed cosines; on the way, of length |e|
@@ -111,16 +111,16 @@ class WholeNumbers:
         there are as many as regions, of length norm(V) at most.
         """
         sessions, missing = len(units), -len(units) % self.layout.sessions
-        wide, narrow, rest = self._along_axes(units)
-        many = RoundedStates.of(wide, self._library, self.layout)
-        few = RoundedStates.of(narrow, self._library, self.layout, narrow=True)
-        # Vectors along the axes are rounded to float32, and so is what rounding takes of them.
-        length, away, missed, low = (
-            one.double() + 2 * _ROUNDING for one in (narrow.norm(dim=1), few.missed, many.missed, many.low)
+        int16, int8, rest = self._along_axes(units)
+        many = QuantisedStates.of(int16, self._library, self.layout)
+        few = QuantisedStates.of(int8, self._library, self.layout, int8=True)
+        # Vectors along the axes are rounded to float32, and so are their residuals.
+        length, away, residual, low = (
+            one.double() + 2 * _ROUNDING for one in (int8.norm(dim=1), few.residual, many.residual, many.low)
         )
         # Of the products with the scales, of those themselves, and of the sums of their parts, which are below 1.
-        rounding = (16 + self.axes.wide // self.layout.part) * _ROUNDING
-        terms = [missed + rounding, 1 + missed, low, away + rounding, length + away, rest]
+        rounding = (16 + self.axes.int16 // self.layout.part) * _ROUNDING
+        terms = [residual + rounding, 1 + residual, low, away + rounding, length + away, rest]
         terms = 1.0001 * torch.stack(terms).float()
         weights = (3 * sharpness * (2 + rounding) + self.regions + 16) * _ROUNDING + _EXP
         spread = sharpness * (1 + steepest)
@@ -128,17 +128,24 @@ class WholeNumbers:
         table = torch.empty(sessions, self.candidates)
         reach = torch.empty_like(table, dtype=torch.bfloat16)
         filled = {
-            "start": pad(-self.layout.added * few.total, (0, missing)),
-            "wide_scale": pad(scale / many.factor, (0, missing)),
-            "narrow_scale": pad(scale / few.factor, (0, missing)),
+            "start": pad(-self.layout.zero_point * few.total, (0, missing)),
+            "int16_scale": pad(scale / many.factor, (0, missing)),
+            "int8_scale": pad(scale / few.factor, (0, missing)),
             "terms": pad(terms, (0, missing)),
             "beside": torch.full((sessions + missing,), 4 * sharpness * weights + spread * rounding),
         }
-        states = _States(wide=many.numbers, narrow=few.numbers, **filled, count=sessions, filled=sessions + missing)
+        states = _States(int16=many.numbers, int8=few.numbers, **filled, count=sessions, filled=sessions + missing)
         regions = _Regions(
-            **{"wide": self.wide, "narrow": self.narrow, "wide_scale": self.scales[0], "narrow_scale": self.scales[1]},
-            **{"real": self.real, "norms": self.norms, "candidates": self.candidates, "regions": self.regions},
-            **{"wide_steps": self.steps[0], "narrow_steps": self.steps[1]},
+            int16=self.int16,
+            int8=self.int8,
+            int16_scale=self.scales[0],
+            int8_scale=self.scales[1],
+            real=self.real,
+            norms=self.norms,
+            candidates=self.candidates,
+            regions=self.regions,
+            int16_steps=self.steps[0],
+            int8_steps=self.steps[1],
         )
         # Sums of squares are within 2^-18 of the terms that they are made of.
         floor = (1 + 2 * sharpness) ** 2 * 2.0**-18
@@ -152,22 +159,22 @@ class WholeNumbers:
             self._kernel(*told, ctypes.c_int64(first), ctypes.c_int64(last))
             largest.append(squares)
 
-        products = (sessions + missing) * len(self.real) * GROUP * self.regions * (self.axes.wide + self.axes.narrow)
+        products = (sessions + missing) * len(self.real) * GROUP * self.regions * (self.axes.int16 + self.axes.int8)
         in_threads(some, len(self.real), products)
         within = 1.0001 * (self._largest_norms * terms).sum(0).double()
         return Screened(table, torch.stack(largest).amax(0), within, Reach(reach), _EXP)
 
     def _along_axes(
         self, units: Float32[Tensor, "session dim"]
-    ) -> tuple[Float32[Tensor, "session wide"], Float32[Tensor, "session narrow"], Float64[Tensor, " session"]]:
-        """Vectors along the axes: wide numbers, narrow ones, and the length of the rest."""
+    ) -> tuple[Float32[Tensor, "session int16"], Float32[Tensor, "session int8"], Float64[Tensor, " session"]]:
+        """Vectors along the axes: what becomes int16, what becomes int8, and the length of the rest."""
         if self.axes.basis is None:
             return units, units[:, :0], torch.zeros(len(units), dtype=torch.float64)
         exact = units.double()
-        wide, narrow = self.axes.parts(exact)
+        int16, int8 = self.axes.parts(exact)
         # By Pythagoras, in float64: within 1e-7.
-        rest = (exact.square().sum(1) - wide.square().sum(1) - narrow.square().sum(1)).clamp(min=0).sqrt() + 1e-7
-        return wide.float(), narrow.float(), rest
+        rest = (exact.square().sum(1) - int16.square().sum(1) - int8.square().sum(1)).clamp(min=0).sqrt() + 1e-7
+        return int16.float(), int8.float(), rest
 
 
 def largest_singular_values(rows: Float64[Tensor, "candidate region dim"]) -> Float64[Tensor, " candidate"]:
@@ -182,7 +189,7 @@ def largest_singular_values(rows: Float64[Tensor, "candidate region dim"]) -> Fl
 
 
 def _aligned(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros that begin at whole lines of the cache: the kernel reads 64 narrow at once."""
+    """Zeros that begin at whole lines of the cache: the kernel reads 64 bytes at once."""
     size = math.prod(shape) * dtype.itemsize
     room = torch.zeros(size + 64, dtype=torch.uint8)
     return room[-room.data_ptr() % 64 :][:size].view(dtype).view(shape)
