@@ -53,8 +53,9 @@ POWER = """examples:
   python -m eval.study power --measure seconds --difference -20 --base 90 --spread 40 --participants_spread 15
   python -m eval.study power --difference 0.1 --base 0.7 --targets 24 --power 0.9
 
-Two systems, each participant with both, half of the targets with either; a paired t test over participants. Take base
-and spreads from a pilot: eval.study report prints them.
+Two systems, each participant with both, half of the targets with either; a paired test over participants, as eval.study
+report makes it. The report corrects for the number of its tests: --alpha 0.0125 plans for four. Take base and spreads
+from a pilot, whose report prints them.
 """
 WITHDRAW = """examples:
   python -m eval.study withdraw ABCD-EFGH-IJKL-MNOP --database study.sqlite

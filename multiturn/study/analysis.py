@@ -137,7 +137,10 @@ def _by_position(trials: Sequence[Record], seconds: Measure) -> list[dict[str, A
 def _compared(
     records: Records, trials: Sequence[Record], systems: Sequence[str], settings: EvaluationSettings
 ) -> list[dict[str, Any]]:
-    """Each two systems, in each measure; p of the permutation tests is corrected for all of these tests."""
+    """Each two systems, in each measure, by the means of targets and by those of participants.
+
+    p of the permutation tests is corrected for all tests over targets, and for all tests over participants.
+    """
     measures: dict[str, Measure] = {
         "found_rate": lambda record: float(record.found),
         "seconds": _time(records),
@@ -147,26 +150,28 @@ def _compared(
     for one, other in combinations(systems, 2):
         both = [record for record in trials if record.system in (one, other)]
         for name, measure in measures.items():
-            means = (_means(both, one, measure), _means(both, other, measure))
-            row: dict[str, Any] = {"measure": name, "one": one, "other": other, "over": "targets"}
-            rows.append(row | _pair(*means, settings) | {"model": _model(both, one, measure)})
+            row: dict[str, Any] = {"measure": name, "one": one, "other": other}
+            for over, model in (("targets", _model(both, one, measure)), ("participants", None)):
+                means = (_means(both, one, measure, over), _means(both, other, measure, over))
+                rows.append(row | {"over": over} | _pair(*means, settings) | {"model": model})
         for name in records.protocol.questionnaires:
             of_one, of_other = _scores(records, one, name), _scores(records, other, name)
             row = {"measure": name, "one": one, "other": other, "over": "participants"}
             rows.append(row | _pair(of_one, of_other, settings) | {"model": None})
-    tested = [row for row in rows if row["paired"]]
-    for row, p in zip(tested, holm([row["paired"]["p_permutation"] for row in tested]), strict=True):
-        row["paired"]["p_holm"] = p
+    for over in ("targets", "participants"):
+        tested = [row for row in rows if row["paired"] and row["over"] == over]
+        for row, p in zip(tested, holm([row["paired"]["p_permutation"] for row in tested]), strict=True):
+            row["paired"]["p_holm"] = p
     return rows
 
 
-def _means(trials: Sequence[Record], system: str, measure: Measure) -> dict[str, float]:
-    """Mean of a measure over the trials with a system, for each target."""
+def _means(trials: Sequence[Record], system: str, measure: Measure, over: str) -> dict[str, float]:
+    """Mean of a measure over the trials with a system, for each target or each participant."""
     of: defaultdict[str, list[float]] = defaultdict(list)
     for record in trials:
         if record.system == system:
-            of[record.target].append(measure(record))
-    return {target: fmean(values) for target, values in of.items()}
+            of[record.target if over == "targets" else record.participant].append(measure(record))
+    return {name: fmean(values) for name, values in of.items()}
 
 
 def _scores(records: Records, system: str, questionnaire: str) -> dict[str, float]:

@@ -31,10 +31,14 @@ MISSED = (
     "trial without success counts as the limit, or as the time until it was given up where there is none."
 )
 PAIRED = (
-    "Differences are the first system minus the second. Over targets: means of each target's trials; over "
-    "participants: their scores. p: exchange of the two systems at random, corrected by Holm for all rows. Model: "
-    "value = system + position, with participant and target as crossed random effects; none is fitted where there are "
-    "too few of either, or all values are equal."
+    "Differences are the first system minus the second. Over targets, or over participants: means of the trials of "
+    "each, or a participant's scores. p: exchange of the two systems at random, corrected by Holm for all rows over "
+    "the same. Model: value = system + position, with participant and target as crossed random effects; none is fitted "
+    "where there are too few of either, or all values are equal."
+)
+PLANNING = (
+    "Options of python -m eval.study power, of the models above: what a trial is with the second system, and standard "
+    "deviations of trials of one participant and target, and of participants (of shares, in log-odds)."
 )
 
 
@@ -73,6 +77,7 @@ def report(store: Store, folder: Path, settings: EvaluationSettings) -> dict[str
             Section("Load and usability", score_table(numbers), PEOPLE),
             Section("By the order of trials", order_table(numbers), "Trials in this place of the participants' order."),
             Section("Systems compared", comparison_table(numbers), PAIRED),
+            Section("To plan the next study", planning_table(numbers), PLANNING),
         ],
         warnings(numbers),
     )
@@ -176,6 +181,23 @@ def comparison_table(numbers: Numbers) -> Table:
         else:
             cells += [NONE] * 4
         table.append(cells)
+    return table
+
+
+def planning_table(numbers: Numbers) -> Table:
+    """What `multiturn.study.power` wants to know, from each two systems' models."""
+    table = [["Systems", "--measure", "--base", "--spread", "--participants_spread"]]
+    for row in numbers["comparisons"]:
+        measure = {"found_rate": "found", "seconds": "seconds"}.get(row["measure"])
+        if row["model"] is None or measure is None:
+            continue
+        base, between = numbers["systems"][row["other"]][row["measure"]]["mean"], row["model"]["participants_spread"]
+        spread = f"{row['model']['spread']:.3g}"
+        if measure == "found":
+            if not 0 < base < 1:
+                continue
+            between, spread = between / (base * (1 - base)), NONE  # near the share, log-odds are so much steeper
+        table.append([f"{row['one']} – {row['other']}", measure, f"{base:.3g}", spread, f"{between:.3g}"])
     return table
 
 

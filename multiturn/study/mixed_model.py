@@ -21,6 +21,8 @@ class Effects:
         p: two-sided, of no difference.
         order: change from one trial to the participant's next.
         p_order: two-sided, of no change.
+        spread: standard deviation of what is left: of trials of one participant, target, system and position.
+        participants_spread: standard deviation of the participants' effects.
         note: what a reader must know of the fit; "" if it went well.
     """
 
@@ -30,6 +32,8 @@ class Effects:
     p: float
     order: float
     p_order: float
+    spread: float
+    participants_spread: float
     note: str
 
 
@@ -81,6 +85,8 @@ def fit_effects(
                 float(fitted.pvalues["system"]),
                 float(fitted.params["position"]),
                 float(fitted.pvalues["position"]),
+                float(fitted.scale) ** 0.5,
+                float(fitted.vcomp[model.exog_vc.names.index("participant")]) ** 0.5,
                 "",
             )
         except (np.linalg.LinAlgError, ValueError):

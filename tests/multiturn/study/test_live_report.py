@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from multiturn.metrics.paired import holm
 from multiturn.settings import EvaluationSettings
 from multiturn.study.clock import Clock
-from multiturn.study.live_page import comparison_table, report, score_table, system_table
+from multiturn.study.live_page import comparison_table, planning_table, report, score_table, system_table
 from multiturn.study.mixed_model import fit_effects
 from multiturn.study.power import PlannedStudy, participants_needed, power
 from multiturn.study.tokens import code_of
@@ -28,6 +29,9 @@ def test_known_effects_are_found_beside_those_of_people_targets_and_order():
     assert found is not None
     assert found.difference == pytest.approx(-6, abs=0.6) and found.low < -6 < found.high and found.p < 1e-6
     assert found.order == pytest.approx(-0.5, abs=0.15) and found.p_order < 1e-3
+    assert found.spread == pytest.approx(2, abs=0.2) and found.participants_spread == pytest.approx(
+        people.std(), rel=0.2
+    )
 
 
 @pytest.mark.parametrize("values", [[1.0] * 8, [0.0, 1.0]])
@@ -69,12 +73,31 @@ def test_the_report_counts_what_happened(tmp_path: Path):
     compared = {(row["measure"], row["over"]): row for row in numbers["comparisons"]}
     assert compared["found_rate", "targets"]["paired"]["difference"] == 1
     assert compared["seconds", "targets"]["paired"]["difference"] == pytest.approx(-88.5)
-    assert len(system_table(numbers)) == len(score_table(numbers)) == 3 and len(comparison_table(numbers)) == 6
+    people = compared["seconds", "participants"]
+    assert people["pairs"] == 4 and people["paired"]["difference"] == pytest.approx(-88.5)
+    for over in ("targets", "participants"):
+        family = [row["paired"] for row in numbers["comparisons"] if row["over"] == over and row["paired"]]
+        assert [one["p_holm"] for one in family] == pytest.approx(holm([one["p_permutation"] for one in family]))
+    assert len(system_table(numbers)) == len(score_table(numbers)) == 3 and len(comparison_table(numbers)) == 9
     page = (tmp_path / "out" / "report.html").read_text()
     assert (
         "Shown and missed" in page and "8 pages, 8 trials" in page and page.count("<svg") + page.count("data:image") > 0
     )
     assert json.loads((tmp_path / "out" / "numbers.json").read_text()) == numbers
+
+
+def test_the_report_says_what_a_plan_of_the_next_study_wants_to_know():
+    model = {"spread": 40.0, "participants_spread": 0.1}
+    rows = [{"one": "a", "other": "b", "measure": name, "model": model} for name in ("found_rate", "seconds")]
+    rows += [{"one": "a", "other": "b", "measure": "seconds", "model": None}]
+    numbers = {"comparisons": rows, "systems": {"b": {"found_rate": {"mean": 0.6}, "seconds": {"mean": 90.0}}}}
+    (_, found, seconds) = planning_table(numbers)
+    assert found == ["a – b", "found", "0.6", "–", "0.417"]  # .1 / (.6 * .4)
+    assert seconds == ["a – b", "seconds", "90", "40", "0.1"]
+    options = dict(
+        zip(("measure", "base", "spread", "participants_spread"), [seconds[1], *map(float, seconds[2:])], strict=True)
+    )
+    assert power(PlannedStudy(difference=-20.0, **options), 16, studies=50) > 0  # type: ignore[arg-type]
 
 
 def test_a_withdrawal_deletes_the_report(tmp_path: Path):
