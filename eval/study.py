@@ -50,7 +50,7 @@ The server may go on running. Who has withdrawn is in no file; who withdraws lat
 """
 POWER = """examples:
   python -m eval.study power --difference 0.15 --base 0.6 --targets 12
-  python -m eval.study power --measure seconds --difference -20 --base 90 --spread 40 --participants_spread 15
+  python -m eval.study power --measure seconds --difference -20 --base 90 --spread 40 --difference_spread 10
   python -m eval.study power --difference 0.1 --base 0.7 --targets 24 --power 0.9
 
 Two systems, each participant with both, half of the targets with either; a paired test over participants, as eval.study

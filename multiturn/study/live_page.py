@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,27 @@ def warnings(numbers: Numbers) -> list[str]:
         for row in numbers["comparisons"]
         if row["model"] and row["model"]["note"]
     ]
-    return lines
+    return lines + [_out_of_reach(family) for family in _families(numbers) if _out_of_reach(family)]
+
+
+def _families(numbers: Numbers) -> list[list[Mapping[str, Any]]]:
+    """The tests that are corrected together."""
+    tested = [row for row in numbers["comparisons"] if row["paired"]]
+    return [[row for row in tested if row["over"] == over] for over in ("targets", "participants")]
+
+
+def _out_of_reach(family: Sequence[Mapping[str, Any]]) -> str:
+    """A warning where no difference, however large, could be significant."""
+    if not family:
+        return ""
+    pairs, over = max(row["pairs"] for row in family), family[0]["over"]
+    least = 2.0 ** (1 - pairs) * len(family)  # all pairs on one side, and Holm's correction
+    if least <= 0.05:
+        return ""
+    return (
+        f"No test over {pairs} {over} can fall below p = {min(least, 1):.2f} with {len(family)} tests, whatever the "
+        f"difference: more {over} are needed."
+    )
 
 
 def system_table(numbers: Numbers) -> Table:
@@ -196,8 +216,11 @@ def planning_table(numbers: Numbers) -> Table:
         if measure == "found":
             if not 0 < base < 1:
                 continue
-            between, spread = between / (base * (1 - base)), NONE  # near the share, log-odds are so much steeper
-        table.append([f"{row['one']} – {row['other']}", measure, f"{base:.3g}", spread, f"{between:.3g}"])
+            # Near the share, log-odds are so much steeper.
+            spread, between = NONE, f"{between / (base * (1 - base)):.3g}"
+        else:
+            between = NONE
+        table.append([f"{row['one']} – {row['other']}", measure, f"{base:.3g}", spread, between])
     return table
 
 

@@ -22,7 +22,7 @@ class Effects:
         order: change from one trial to the participant's next.
         p_order: two-sided, of no change.
         spread: standard deviation of what is left: of trials of one participant, target, system and position.
-        participants_spread: standard deviation of the participants' effects.
+        participants_spread: standard deviation of what participants have in common in all their trials.
         note: what a reader must know of the fit; "" if it went well.
     """
 

@@ -21,7 +21,10 @@ class PlannedStudy:
         difference: of the two systems that is to be seen: in the share, or in the unit of the number.
         base: of the one system: its share found, or its mean; the other has base + difference.
         spread: for numbers, the standard deviation of a trial within a participant and target.
-        participants_spread: standard deviation between participants: of a number in its unit, of a share in log-odds.
+        participants_spread: standard deviation between participants of a share found, in log-odds. How fast people are
+            leaves no trace in pairs, so numbers have none.
+        difference_spread: standard deviation between participants of the difference itself, in the unit of the number
+            or in log-odds: some people may take to one system more than others do.
         targets: each of which every participant looks for once.
         alpha: of the two-sided test.
     Raises:
@@ -33,12 +36,14 @@ class PlannedStudy:
     base: float = 0.6
     spread: float = 30.0
     participants_spread: float = 0.5
+    difference_spread: float = 0.0
     targets: int = 12
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
         at_least("targets", self.targets, 2)
         at_least("participants_spread", self.participants_spread, 0)
+        at_least("difference_spread", self.difference_spread, 0)
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha lies between 0 and 1, not at {self.alpha}")
         if self.difference == 0:
@@ -66,14 +71,16 @@ def power(planned: PlannedStudy, participants: int, studies: int = STUDIES, seed
 
     rng = np.random.default_rng([seed, participants])
     half = planned.targets // 2
-    between = rng.normal(0, planned.participants_spread, (studies, participants))
+    everyone = (studies, participants)
+    own = rng.normal(0, planned.difference_spread, everyone)  # beside the difference of all
     if planned.measure == "found":
-        levels = [_log_odds(planned.base), _log_odds(planned.base + planned.difference)]
-        means = [rng.binomial(half, 1 / (1 + np.exp(-(level + between)))) / half for level in levels]
+        between = rng.normal(0, planned.participants_spread, everyone)
+        one, other = _log_odds(planned.base), _log_odds(planned.base + planned.difference)
+        means = [rng.binomial(half, 1 / (1 + np.exp(-odds))) / half for odds in (one + between, other + between + own)]
     else:
         noise = planned.spread / np.sqrt(half)
         means = [
-            planned.base + shift + between + rng.normal(0, noise, between.shape) for shift in (0, planned.difference)
+            shift + rng.normal(0, noise, everyone) for shift in (planned.base, planned.base + planned.difference + own)
         ]
     gaps = means[1] - means[0]
     errors = gaps.std(axis=1, ddof=1) / np.sqrt(participants)

@@ -9,9 +9,8 @@ import pytest
 from multiturn.metrics.paired import holm
 from multiturn.settings import EvaluationSettings
 from multiturn.study.clock import Clock
-from multiturn.study.live_page import comparison_table, planning_table, report, score_table, system_table
+from multiturn.study.live_page import comparison_table, report, score_table, system_table
 from multiturn.study.mixed_model import fit_effects
-from multiturn.study.power import PlannedStudy, participants_needed, power
 from multiturn.study.tokens import code_of
 from tests.multiturn.study.squares import Visitor, study
 
@@ -86,20 +85,6 @@ def test_the_report_counts_what_happened(tmp_path: Path):
     assert json.loads((tmp_path / "out" / "numbers.json").read_text()) == numbers
 
 
-def test_the_report_says_what_a_plan_of_the_next_study_wants_to_know():
-    model = {"spread": 40.0, "participants_spread": 0.1}
-    rows = [{"one": "a", "other": "b", "measure": name, "model": model} for name in ("found_rate", "seconds")]
-    rows += [{"one": "a", "other": "b", "measure": "seconds", "model": None}]
-    numbers = {"comparisons": rows, "systems": {"b": {"found_rate": {"mean": 0.6}, "seconds": {"mean": 90.0}}}}
-    (_, found, seconds) = planning_table(numbers)
-    assert found == ["a – b", "found", "0.6", "–", "0.417"]  # .1 / (.6 * .4)
-    assert seconds == ["a – b", "seconds", "90", "40", "0.1"]
-    options = dict(
-        zip(("measure", "base", "spread", "participants_spread"), [seconds[1], *map(float, seconds[2:])], strict=True)
-    )
-    assert power(PlannedStudy(difference=-20.0, **options), 16, studies=50) > 0  # type: ignore[arg-type]
-
-
 def test_a_withdrawal_deletes_the_report(tmp_path: Path):
     visitor = Visitor(study(tmp_path)).all_of_it()
     report(visitor.study.store, tmp_path / "out", SETTINGS)
@@ -115,37 +100,3 @@ def test_a_study_without_a_trial_that_is_over_has_no_report(tmp_path: Path):
     visitor.post("/study/give-up")
     with pytest.raises(ValueError, match="nobody has said anything to one yet"):
         report(visitor.study.store, tmp_path / "out", SETTINGS)
-
-
-def test_the_power_of_a_paired_t_test_is_what_statsmodels_computes():
-    from statsmodels.stats.power import TTestPower
-
-    planned = PlannedStudy("seconds", difference=-20.0, base=90.0, spread=40.0, participants_spread=15.0, targets=12)
-    effect = 20 / (40 * np.sqrt(2 / 6))
-    for participants in (8, 12, 20):
-        exact = TTestPower().power(effect, participants, 0.05)
-        assert power(planned, participants) == pytest.approx(exact, abs=0.03)
-
-
-def test_without_a_difference_that_matters_the_test_sees_one_as_often_as_alpha_says():
-    assert power(PlannedStudy("found", 1e-9, 0.6, targets=24), 20) == pytest.approx(0.05, abs=0.02)
-
-
-def test_a_larger_difference_needs_fewer_participants():
-    needed = [participants_needed(PlannedStudy(difference=gap), studies=300)[0] for gap in (0.15, 0.2, 0.3)]
-    assert needed == sorted(needed, reverse=True) and needed[0] > needed[-1]
-    assert participants_needed(PlannedStudy(difference=0.001), studies=50, sizes=(6, 8))[0] is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"difference": 0.0}, "no number of participants"),
-        ({"base": 0.9, "difference": 0.2}, "do not both lie between 0 and 1"),
-        ({"targets": 1}, "targets must be at least 2"),
-        ({"measure": "seconds", "spread": 0.0}, "spread must be above 0"),
-    ],
-)
-def test_a_plan_that_cannot_be_meant_is_refused(changes: dict, said: str):
-    with pytest.raises(ValueError, match=said):
-        PlannedStudy(**changes)
