@@ -40,12 +40,19 @@ class Visits:
         router = APIRouter()
         router.add_api_route("/study", self.current, methods=["GET"])
         router.add_api_route("/study/{act}", self.act, methods=["POST"])
+        router.add_api_route("/study/{act}", self.back, methods=["GET"])
         router.add_api_route("/image/{step}/{place}", self.image, methods=["GET"])
         return router
 
     def current(self, request: Request) -> Response:
         """The page that a participant is on."""
         return self._shown(request, self._known(request))
+
+    def back(self, act: str) -> Response:
+        """Where a form was sent to is no page of its own: go to the one that the participant is on."""
+        if act not in {*self._acts, *self._filled}:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "No such page")
+        return RedirectResponse("/study", HTTPStatus.SEE_OTHER)
 
     def act(self, act: str, request: Request, form: Annotated[Posted, Depends(Posted.of)]) -> Response:
         """Do what a form of the page asks for, once, and go where that leads."""
