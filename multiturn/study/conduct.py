@@ -1,12 +1,13 @@
 """A live study: what a participant may do at each step, each act durable and done once; how it looks is not here."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from multiturn.study.clock import Clock
-from multiturn.study.desk import Desk
+from multiturn.study.desk import Desk, OtherPages
 from multiturn.study.facts import settled
 from multiturn.study.forms import place_of, words
 from multiturn.study.progress import Event, Page, Phase, Progress, fold, take
@@ -19,6 +20,9 @@ from multiturn.study.tokens import code_of, is_signed, kept, new_secret, signed,
 from multiturn.task import ReplyForm
 
 Fields = Mapping[str, str]
+BROKEN = (
+    "This search cannot go on at the moment. Please tell the people who run the study; nothing of what you did is lost."
+)
 
 
 class Study:
@@ -195,6 +199,7 @@ class Study:
 
         Raises:
             Stale: the participant is elsewhere by now; nothing is done.
+            ValueError: it cannot be done; the message is for the participant.
         """
         with self._lock_of(participant):
             progress = self.progress(participant)
@@ -202,6 +207,9 @@ class Study:
                 raise Stale
             try:
                 made = body(progress)
+            except OtherPages as reason:
+                print(f"error: {reason}", file=sys.stderr, flush=True)
+                raise ValueError(BROKEN) from reason
             except BaseException:
                 # The session may have taken what was refused.
                 self._desk.forget(participant.number)

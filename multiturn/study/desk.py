@@ -20,6 +20,10 @@ from multiturn.study.systems import System
 LIVE = 512  # sessions kept in memory; others are rebuilt when they go on
 
 
+class OtherPages(Exception):
+    """A system no longer shows what it showed. The message names it: it is for who runs the study alone."""
+
+
 class Desk:
     """Opens sessions, tells them replies and takes replies back.
 
@@ -56,6 +60,7 @@ class Desk:
             the reply, and the page that answers it.
         Raises:
             ValueError: the task cannot understand it.
+            OtherPages: the session had to be rebuilt, and does not show what was stored.
         """
         with self._lock:
             session = self._session(number, trial)
@@ -84,7 +89,7 @@ class Desk:
         """The session of a trial: of this process, or else rebuilt.
 
         Raises:
-            ValueError: rebuilt, it does not show what was stored.
+            OtherPages: rebuilt, it does not show what was stored.
         """
         session = self._sessions.get((number, trial.planned.place))
         if session is None:
@@ -92,7 +97,7 @@ class Desk:
             ids = {name: place for place, name in enumerate(session.gallery.ids)}
             turn = session.replay([reply_from_rows([told.reply], ids) for told in trial.turns if told.reply])
             if self._page(trial.planned, turn).shown != list(trial.turns[-1].page.shown):
-                raise ValueError(
+                raise OtherPages(
                     f"{trial.planned.system} no longer shows what it showed; serve the study with the checkpoint and "
                     "the versions that it was begun with"
                 )

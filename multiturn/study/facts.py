@@ -11,8 +11,10 @@ from multiturn.study.protocol import StudyProtocol
 from multiturn.study.store import Store
 from multiturn.study.systems import System
 from multiturn.study.tokens import new_secret
+from multiturn.study.weights import digest_of_index, digest_of_retriever
 
-# Texts may be corrected while a study runs; what participants agreed to is kept by its digest.
+# Texts may be corrected while a study runs; what participants agreed to is kept by its digest. Checkpoints may lie
+# elsewhere: their weights are compared, and the names of the systems in their order, from which assignments follow.
 MAY_CHANGE = ("title", "consent", "instructions", "thanks", "contact", "systems")
 
 
@@ -22,10 +24,11 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
     Args:
         systems: of the same candidates, as `multiturn.study.systems.open_systems` has them.
     Returns:
-        what `Store.remembered` has: protocol, targets, practice, galleries, attributes, secret, created.
+        what `Store.remembered` has: protocol, targets, practice, galleries, weights, secret, created.
     Raises:
         ValueError: no consent text, a target that is not in the gallery, too few candidates for targets or pages, or a
-            database of another study (what differs is named).
+            database of another study (what differs is named): other systems, or the same in another order, other
+            weights, other targets or settings.
     """
     if not protocol.consent.strip():
         raise ValueError("nobody can agree to nothing: write what participants agree to under consent")
@@ -40,12 +43,15 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
             )
     targets, practice = _targets(protocol, first.ids)
     first.positions(targets)
+    weights = {name: _weights(system) for name, system in systems.items()}
     now = {"protocol": asdict(protocol), "targets": targets, "practice": practice, "galleries": galleries}
     old = store.remembered()
+    _check_systems(store, old, protocol, weights)
     for name, value in now.items():
         if name in old and (different := _difference(name, old[name], value)):
             raise ValueError(f"{store.path} is the database of another study: {different}; use another --database")
-    store.remember({**now, "secret": new_secret(), "created": datetime.now(UTC).isoformat(timespec="seconds")})
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    store.remember({**now, "weights": weights, "secret": new_secret(), "created": created})
     return store.remembered()
 
 
@@ -64,6 +70,32 @@ def _gallery(system: System) -> dict[str, Any]:
         "attributes": list(system.task.form().attributes),
         "kind": system.task.form().kind,
     }
+
+
+def _weights(system: System) -> dict[str, str]:
+    return {"weights": digest_of_retriever(system.retriever), "index": digest_of_index(system.index)}
+
+
+def _check_systems(
+    store: Store, old: Mapping[str, Any], protocol: StudyProtocol, weights: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Raise ValueError if participants would search with other systems than those that the study was begun with."""
+    if "protocol" not in old:
+        return
+    before, now = old["protocol"]["systems"], protocol.systems
+    if list(before) != list(now):
+        raise ValueError(
+            f"{store.path} is the database of another study: its systems are {', '.join(before)}, not "
+            f"{', '.join(now)}; name them in that order, on which assignments depend, or use another --database"
+        )
+    # A database that was begun by an earlier version knows of none.
+    for name, known in old.get("weights", {}).items():
+        for part in ("weights", "index"):
+            if (was := known[part]) != (found := weights[name][part]):
+                raise ValueError(
+                    f"{store.path} was begun with {before[name]} as {name}, {part} {was[:12] or 'none'}; {now[name]} "
+                    f"has {part} {found[:12] or 'none'}; serve the one it was begun with, or use another --database"
+                )
 
 
 def _targets(protocol: StudyProtocol, ids: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -183,14 +183,14 @@ def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path):
     study(tmp_path, consent="We have corrected a word.", title="Another title")
 
 
-def test_a_checkpoint_that_shows_other_pages_is_found_out(tmp_path: Path):
+def test_a_checkpoint_that_shows_other_pages_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     visitor = Visitor(study(tmp_path)).begin().post("/study/reply", text="abcd")
     other = system("one")
     other.retriever.score = lambda state, gallery: type(other.retriever).score(other.retriever, -state, gallery)  # pyright: ignore
     again = Visitor(Study(protocol(), {"one": other}, Store(tmp_path / "study.sqlite")))
     again.client.cookies["session"] = visitor.client.cookies["session"]
     again.get("/study").post("/study/reply", text="e")
-    assert "no longer shows what it showed" in again.page and len(again.progress.trial.turns) == 2
+    assert "no longer shows what it showed" in capsys.readouterr().err and len(again.progress.trial.turns) == 2
 
 
 def test_24_participants_are_balanced_to_within_one(tmp_path: Path):
