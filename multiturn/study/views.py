@@ -1,5 +1,6 @@
 """What the page of a participant shows, as values for its template; nothing is stored or decided here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from multiturn.report.said import said
@@ -63,27 +64,62 @@ def _search(study: Study, progress: Progress) -> dict[str, Any]:
     form = study.form(progress)
     return {
         "form": form,
-        "names": [name.replace("_", " ") for name in form.attributes],
+        "names": [readable(name) for name in form.attributes],
         "places": range(1, len(trial.turns[-1].page.shown) + 1),
         "turn": len(trial.turns) - 1,
         "left": protocol.turns - (len(trial.turns) - 1),
-        "told": [_in_words(trial, number, form.attributes) for number in range(1, len(trial.turns))],
+        "told": [_told(trial, number, form.attributes) for number in range(1, len(trial.turns))],
         "wanted": _wanted(trial),
         "remaining": _remaining(study, trial),
     }
 
 
-def _in_words(trial: Trial, number: int, attributes: tuple[str, ...]) -> str:
-    """What was said in a turn; images are named by their places on the page, never by their ids."""
-    told, before = trial.turns[number], trial.turns[number - 1].page.shown
-    words = said(told.reply, attributes)
-    if words.example:
-        place = before.index(words.example) + 1 if words.example in before else 0
-        return f"closest: image {place}" if place else "closest: another image"
-    parts = [f"{title.lower()}: {', '.join(names)}" for title, names in words.lists.items()]
-    if words.about and words.about in before:
-        parts.insert(0, f"beside image {before.index(words.about) + 1}")
-    return "; ".join(parts) or words.text
+def _told(trial: Trial, number: int, attributes: Sequence[str]) -> dict[str, Any]:
+    return {"text": in_words(trial, number, attributes), "pictured": spoken_of(trial, number) is not None}
+
+
+def spoken_of(trial: Trial, number: int) -> str | None:
+    """Id of the one image that the reply of a turn compares with, or names as the closest; None where there is none."""
+    match trial.turns[number].reply:
+        case {"kind": "attributes", "about": str(name)} | {"kind": "image", "name": str(name)}:
+            return name
+        case _:
+            return None
+
+
+def in_words(trial: Trial, number: int, attributes: Sequence[str]) -> str:
+    """What was said in a turn, in the words of its form; images are named by page and place, never by their ids."""
+    reply, about = trial.turns[number].reply, spoken_of(trial, number)
+    place = "" if about is None else _place(trial, number, about)
+    match reply:
+        case {"kind": "attributes", "relevance": relevance}:
+            return f"beside {place}, {_listed(attributes, relevance, ('same', 'differs'))}"
+        case {"kind": "wanted", "wanted": wanted}:
+            return _listed(attributes, wanted, ("has", "lacks"))
+        case {"kind": "image"}:
+            return f"closest: {place}"
+        case _:
+            return said(reply).text
+
+
+def _place(trial: Trial, number: int, name: str) -> str:
+    """Where an image stood on the page that a turn answered: turn 1 answered page 1."""
+    return f"image {trial.turns[number - 1].page.shown.index(name) + 1} of page {number}"
+
+
+def _listed(attributes: Sequence[str], signs: str, heads: tuple[str, str]) -> str:
+    """Names of attributes as the form has them, under what was chosen of each."""
+    named = [(head, _names(attributes, signs, sign)) for head, sign in zip(heads, "+-", strict=True)]
+    return "; ".join(f"{head}: {', '.join(names)}" for head, names in named if names)
+
+
+def _names(attributes: Sequence[str], signs: str, wanted: str) -> list[str]:
+    return [readable(name) for name, sign in zip(attributes, signs, strict=True) if sign == wanted]
+
+
+def readable(attribute: str) -> str:
+    """The name of an attribute as a page prints it."""
+    return attribute.replace("_", " ")
 
 
 def _wanted(trial: Trial) -> dict[int, str]:

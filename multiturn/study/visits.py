@@ -13,7 +13,7 @@ from multiturn.study.entry import COOKIE, Posted
 from multiturn.study.pages import page
 from multiturn.study.store import Participant, Stale
 from multiturn.study.thumbnails import Thumbnails
-from multiturn.study.views import here
+from multiturn.study.views import here, spoken_of
 
 
 class Visits:
@@ -42,6 +42,7 @@ class Visits:
         router.add_api_route("/study/{act}", self.act, methods=["POST"])
         router.add_api_route("/study/{act}", self.back, methods=["GET"])
         router.add_api_route("/image/{step}/{place}", self.image, methods=["GET"])
+        router.add_api_route("/image/{step}/told/{number}", self.told, methods=["GET"])
         return router
 
     def current(self, request: Request) -> Response:
@@ -75,10 +76,24 @@ class Visits:
     def image(self, step: int, place: str, request: Request) -> Response:
         """An image of the page that a participant is on, by its place there: ids never leave the server."""
         try:
-            file = self._thumbnails.file(self._study.image(self._known(request), step, place))
-        except (Stale, KeyError, ValueError):
+            return self._file(self._study.image(self._known(request), step, place))
+        except (Stale, ValueError):
             raise HTTPException(HTTPStatus.NOT_FOUND, "No such image") from None
-        return Response(file, media_type="image/jpeg")
+
+    def told(self, step: int, number: int, request: Request) -> Response:
+        """The image that a reply of the search spoke of, by the number of the reply: its page is gone by then."""
+        progress = self._study.progress(self._known(request))
+        searching = progress.step == step and progress.phase == "search"
+        name = spoken_of(progress.trial, number) if searching and 0 < number < len(progress.trial.turns) else None
+        if name is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "No such image")
+        return self._file(name)
+
+    def _file(self, name: str) -> Response:
+        try:
+            return Response(self._thumbnails.file(name), media_type="image/jpeg")
+        except (KeyError, ValueError):
+            raise HTTPException(HTTPStatus.NOT_FOUND, "No such image") from None
 
     def _known(self, request: Request) -> Participant:
         participant = self._study.who(request.cookies.get(COOKIE, ""))

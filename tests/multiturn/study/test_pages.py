@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from multiturn.study.clock import Clock
+from multiturn.study.progress import Page, Told, Trial
+from multiturn.study.schedule import Planned
+from multiturn.study.views import in_words
 from tests.multiturn.study.squares import Visitor, study
 
 
@@ -31,3 +34,52 @@ def test_the_address_of_a_form_leads_back_to_where_the_participant_is(tmp_path: 
 def test_an_address_of_no_form_has_no_page(tmp_path: Path):
     visitor = Visitor(study(tmp_path)).begin().get("/study/nothing")
     assert visitor.answer.status_code == 404 and "There is nothing here" in visitor.page
+
+
+def told(visitor: Visitor) -> list[str]:
+    """The list of what was said, as it is read."""
+    found = re.search(r'<ol class="told">(.*?)</ol>', visitor.page, re.DOTALL)
+    assert found is not None
+    return [re.sub(r"<[^>]+>", "", item).strip() for item in re.findall(r"<li>(.*?)</li>", found[1], re.DOTALL)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "read"),
+    [
+        ("text", {"text": "two words"}, "two words"),
+        ("wanted", {"mark_1": "-"}, "lacks: Red"),
+        ("comparison", {"about": "3", "mark_1": "-"}, "beside image 3 of page 1, differs: Red"),
+        ("example", {"closest": "2"}, "closest: image 2 of page 1"),
+    ],
+)
+def test_what_was_said_reads_as_it_was_chosen(tmp_path: Path, kind: str, fields: dict[str, str], read: str):
+    visitor = Visitor(study(tmp_path, kind)).begin().post("/study/reply", **fields)
+    assert told(visitor) == [read]
+
+
+def test_what_is_the_same_comes_first_and_the_label_of_the_image_does_not_turn_it_round():
+    reply = {"kind": "attributes", "about": "c", "candidate": "-+-", "relevance": "+-+"}
+    page = Page(["a", "b", "c"], [None] * 3, (1, 1))
+    trial = Trial(Planned(0, "one", "d", 0, False), 0, [Told(0, "", None, page), Told(1, "", reply, page)])
+    words = in_words(trial, 1, ("5_o_Clock_Shadow", "Attractive", "No_Beard"))
+    assert words == "beside image 3 of page 1, same: 5 o Clock Shadow, No Beard; differs: Attractive"
+
+
+@pytest.mark.parametrize(("kind", "field"), [("comparison", "about"), ("example", "closest")])
+def test_the_image_that_was_spoken_of_stands_beside_what_was_said(tmp_path: Path, kind: str, field: str):
+    visitor = Visitor(study(tmp_path, kind)).begin()
+    before = visitor.client.get(f"/image/{visitor.progress.step}/3").content
+    visitor.post("/study/reply", **{field: "3", "mark_1": "+"})
+    (source,) = re.findall(r'src="(/image/\d+/told/\d+)"', visitor.page)
+    assert visitor.client.get(source).content == before
+    step = visitor.progress.step
+    for path in (f"/image/{step}/told/0", f"/image/{step}/told/2", f"/image/{step}/told/-1"):
+        assert visitor.client.get(path).status_code == 404
+    visitor.post("/study/undo")
+    assert visitor.client.get(source).status_code == 404
+
+
+def test_words_have_no_image_beside_them(tmp_path: Path):
+    visitor = Visitor(study(tmp_path)).begin().post("/study/reply", text="a")
+    assert "/told/" not in visitor.page
+    assert visitor.client.get(f"/image/{visitor.progress.step}/told/1").status_code == 404
