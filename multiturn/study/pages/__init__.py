@@ -5,6 +5,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from multiturn.study.pages.texts import blocks
 from multiturn.study.protocol import StudyProtocol
 
 STYLE = "study.css"
@@ -15,6 +16,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.filters["blocks"] = blocks
 
 
 def page(name: str, **values: Any) -> str:

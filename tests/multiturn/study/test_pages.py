@@ -7,6 +7,7 @@ import pytest
 
 from multiturn.study.clock import Clock
 from multiturn.study.progress import Page, Told, Trial
+from multiturn.study.protocol import read_protocol
 from multiturn.study.schedule import Planned
 from multiturn.study.views import in_words
 from tests.multiturn.study.squares import Visitor, study
@@ -83,3 +84,27 @@ def test_words_have_no_image_beside_them(tmp_path: Path):
     visitor = Visitor(study(tmp_path)).begin().post("/study/reply", text="a")
     assert "/told/" not in visitor.page
     assert visitor.client.get(f"/image/{visitor.progress.step}/told/1").status_code == 404
+
+
+def test_a_wrapped_text_is_read_as_paragraphs(tmp_path: Path):
+    wrapped = "You look for\nfaces. It takes\n10. minutes or so.\n \nYou may <b>stop</b>\nat any time.\n"
+    visitor = Visitor(study(tmp_path, consent=wrapped)).get("/")
+    assert "<p>You look for faces. It takes 10. minutes or so.</p>" in visitor.page
+    assert "<p>You may &lt;b&gt;stop&lt;/b&gt; at any time.</p>" in visitor.page
+    assert "pre-line" not in visitor.get("/study.css").page
+
+
+def test_the_lists_of_a_text_stay_lists(tmp_path: Path):
+    listed = "We keep:\n- what you say,\n- when you\n  say it.\n\nThen:\n\n2) look\n3) press"
+    visitor = Visitor(study(tmp_path, consent=listed)).get("/")
+    assert "<p>We keep:</p>\n<ul>\n<li>what you say,</li>\n<li>when you say it.</li>\n</ul>" in visitor.page
+    assert '<ol start="2">\n<li>look</li>\n<li>press</li>\n</ol>' in visitor.page
+
+
+def test_the_consent_text_of_the_shipped_example_breaks_at_its_paragraphs_only(tmp_path: Path):
+    example = read_protocol(Path(__file__).resolve().parents[3] / "configs/studies/faces.yaml")
+    visitor = Visitor(study(tmp_path, consent=example.consent)).get("/")
+    found = re.search(r'<div class="text">(.*?)</div>', visitor.page, re.DOTALL)
+    assert found is not None
+    paragraphs = re.findall(r"<p>([^<]*)</p>", found[1])
+    assert len(paragraphs) == 4 and all(one.endswith(".") and "\n" not in one for one in paragraphs)
