@@ -7,6 +7,7 @@ import torch
 from drilldown.data import PARTS, CaptionedParts
 from drilldown.scenes_network import SceneNetwork, train_scene_network
 from drilldown.settings import RegionSettings
+from multiturn.building import kept_gallery
 from multiturn.encoders.catalogue import make_encoder
 from multiturn.encoders.regions import RegionEncoder
 from multiturn.encoders.regions.grid import GridEncoder
@@ -100,13 +101,7 @@ class RegionFeatures:
             return precomputed_gallery(self._precomputed, part, images.ids, source)
         folder = self._folder / "as-encoded" if self._standardised else self._folder
         path = folder / f"{part}.safetensors"
-        if (kept := _kept(path, self._encoder.fingerprint, images.ids)) is not None:
-            return kept
-        regions = self._encoder.encode(images.images, self._batch_size, show_progress=True)
-        gallery = Gallery.of(images.ids, regions, self._encoder.fingerprint, source)
-        if launched().is_main_process:
-            gallery.save(path)
-        return gallery
+        return kept_gallery(self._encoder, images.images, images.ids, source, path, self._batch_size)
 
 
 def prepared_features(

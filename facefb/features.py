@@ -12,7 +12,7 @@ from data_prep.faces import Faces, FaceSettings, load_faces
 from facefb.classifier import people, train_attribute_classifier, train_identity_classifier
 from facefb.settings import FeatureSettings, ViewSettings
 from facefb.views import ViewEncoder
-from multiturn.encoders import Encoder
+from multiturn.building import kept_gallery
 from multiturn.encoders.se_resnet import SEResNet, SEResNetEncoder
 from multiturn.encoders.standardised import Standardised
 from multiturn.encoders.timm_backbone import TimmEncoder
@@ -91,7 +91,7 @@ class FaceFeatures:
         """
         found = []
         for number in range(count):
-            raw = self._encoded("train", ViewEncoder(self._encoder, view, seed, number), f"train-view-{number + 1}")
+            raw = self._viewed(ViewEncoder(self._encoder, view, seed, number), f"train-view-{number + 1}")
             found.append(raw.vectors if self._standard is None else self._standard.apply(raw.vectors))
         plain = self.gallery("train").vectors
         return torch.stack(found).to(plain.device) if found else plain.new_empty(0, *plain.shape)
@@ -128,22 +128,25 @@ class FaceFeatures:
         return None
 
     def _raw(self, part: str) -> Gallery:
-        return self._encoded(part, self._encoder, part)
+        """Features as they were encoded."""
+        faces, source = getattr(self.faces, part), f"{self.faces.source}, {part} part"
+        return kept_gallery(self._encoder, faces, list(faces["id"]), source, self._path(part), self._batch_size)
 
-    def _encoded(self, part: str, encoder: Encoder, name: str) -> Gallery:
-        folder = self._folder / "as-encoded" if self._standardised else self._folder
-        path, faces = folder / f"{name}.safetensors", getattr(self.faces, part)
-        ids = list(faces["id"])
+    def _viewed(self, encoder: ViewEncoder, name: str) -> Gallery:
+        """Those of a view of the training faces, which depends on their rows: it is encoded in one go."""
+        path, ids = self._path(name), list(self.faces.train["id"])
         if path.is_file():
             kept = Gallery.load(path)
             if kept.fingerprint == encoder.fingerprint and kept.ids == tuple(sorted(ids)):
                 return kept
-        vectors = encoder.encode(faces, self._batch_size, show_progress=True)
-        source = f"{self.faces.source}, {part} part"
-        gallery = Gallery.of(ids, vectors, encoder.fingerprint, source)
+        vectors = encoder.encode(self.faces.train, self._batch_size, show_progress=True)
+        gallery = Gallery.of(ids, vectors, encoder.fingerprint, f"{self.faces.source}, train part")
         if launched().is_main_process:
             gallery.save(path)
         return gallery
+
+    def _path(self, name: str) -> Path:
+        return (self._folder / "as-encoded" if self._standardised else self._folder) / f"{name}.safetensors"
 
 
 def prepared_features(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from tqdm.auto import tqdm
 
@@ -19,7 +20,7 @@ from multiturn.encoders.regions import RegionEncoder
 from multiturn.gallery import Gallery
 from multiturn.gallery_files import GalleryFile, Table, writing
 from multiturn.items import digests
-from multiturn.processes import launched
+from multiturn.processes import Alone, launched
 from multiturn.shards import UNDECODABLE, Building, Shards, part
 
 _COPIED_AT_ONCE = 1 << 25  # bytes
@@ -76,6 +77,23 @@ def build_gallery(
     return Gallery.load(build(encoder, items, ids, source, output, how).path, made_by=encoder.fingerprint)
 
 
+def kept_gallery(
+    encoder: Encoder | RegionEncoder, items: Any, ids: Sequence[str], source: str, path: Path, batch_size: int
+) -> Gallery:
+    """Read the gallery at `path` if an equal encoder made it of the same items, or make it, in this process alone.
+
+    The first process keeps it, shard by shard as `build` does; others that find none encode for themselves.
+    """
+    if path.is_file():
+        kept = Gallery.load(path)
+        if kept.fingerprint == encoder.fingerprint and kept.ids == tuple(sorted(ids)):
+            return kept
+    if launched().is_main_process:
+        how = Building(batch_size, overwrite=True, alone=True)
+        return Gallery.load(build(encoder, items, ids, source, path, how).path, made_by=encoder.fingerprint)
+    return Gallery.of(ids, encoder.encode(items, batch_size), encoder.fingerprint, source)
+
+
 def build(
     encoder: Encoder | RegionEncoder, items: Any, ids: Sequence[str], source: str, output: Path, how: Building
 ) -> Built:
@@ -104,10 +122,10 @@ def build(
     """
     order = _checked(ids, items)
     names, items = [ids[place] for place in order], part(items, order)
-    everyone = launched()
+    everyone = Alone() if how.alone else launched()
     show = how.show_progress and everyone.is_main_process
     before = _Before.read(output, encoder.fingerprint, names, how)
-    content = _digests(names, items, show)
+    content = _digests(names, items, everyone, show)
     known_out = before.still_left_out(content, how)
     wanted = [
         row for row, name in enumerate(names) if before.content.get(name) != content[name] and name not in known_out
@@ -126,7 +144,8 @@ def build(
     if everyone.is_main_process:
         built = [_finish(output, encoder.fingerprint, source, before, content, known_out, todo, shards, how)]
         shards.remove()
-    broadcast_object_list(built)
+    if everyone.num_processes > 1:
+        broadcast_object_list(built)
     assert built[0] is not None
     return built[0]
 
@@ -229,14 +248,14 @@ def _merge(
                 writer.append({name: file.read(name, start, end) for name in file.tables})
 
 
-def _digests(names: list[str], items: Any, show: bool) -> dict[str, str]:
+def _digests(names: list[str], items: Any, everyone: PartialState | Alone, show: bool) -> dict[str, str]:
     """Digest of each item's content; every process reads a share of them."""
-    everyone = launched()
     share = -(-len(names) // everyone.num_processes)
     own = range(len(names))[share * everyone.process_index : share * (everyone.process_index + 1)]
     # Shown only where it takes long.
     bar = tqdm(digests(part(items, own)), "reading", len(own), unit="item", disable=not show, leave=False, delay=2)
-    return dict(zip(names, gather_object(list(bar)), strict=True))
+    found = list(bar) if everyone.num_processes == 1 else gather_object(list(bar))
+    return dict(zip(names, found, strict=True))
 
 
 def _checked(ids: Sequence[str], items: Any) -> list[int]:

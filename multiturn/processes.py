@@ -28,6 +28,15 @@ def launched() -> PartialState:
     return state
 
 
+class Alone:
+    """A process that waits for no other, as one of the processes of `launched`."""
+
+    is_main_process, process_index, num_processes = True, 0, 1
+
+    def wait_for_everyone(self) -> None:
+        """Go on."""
+
+
 def leave() -> None:
     """Leave the group of processes; a second call does nothing.
 

@@ -48,6 +48,7 @@ class Building:
         overwrite: encode everything, whatever is there.
         drop_removed: take candidates out that the data lacks by now.
         show_progress: whether the first process shows a bar.
+        alone: this process encodes everything and waits for no other.
     """
 
     batch_size: int = 64
@@ -57,6 +58,7 @@ class Building:
     overwrite: bool = False
     drop_removed: bool = False
     show_progress: bool = True
+    alone: bool = False
 
     def __post_init__(self) -> None:
         at_least("batch_size", self.batch_size, 1)

@@ -5,13 +5,16 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from multiturn.building import build_gallery
+from multiturn import building
+from multiturn.building import build_gallery, kept_gallery
 from multiturn.gallery import Gallery
+from multiturn.shards import Building
 
 ROOT = Path(__file__).resolve().parents[3]
 IDS = [f"item {number * 37 % 100:03d}" for number in range(50)]
@@ -187,6 +190,27 @@ def test_a_gallery_killed_at_random_and_resumed_is_the_same_file(tmp_path: Path,
     subprocess.check_call(command, env=environment())
     assert output.read_bytes() == whole
     assert [path.name for path in output.parent.iterdir()] == ["g"]
+
+
+def test_features_of_a_training_that_is_killed_go_on_from_their_last_shard(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(building, "Building", partial(Building, shard_size=4))
+    path, source = tmp_path / "train.safetensors", "texts, train part"
+
+    class Failing(Neighbours):
+        def encode(self, items, batch_size=64, show_progress=False):
+            if self.encoded >= 40:
+                raise KeyboardInterrupt
+            return super().encode(items, batch_size)
+
+    with pytest.raises(KeyboardInterrupt):
+        kept_gallery(Failing(), TEXTS, IDS, source, path, 3)
+    again = Neighbours()
+    made = kept_gallery(again, TEXTS, IDS, source, path, 3)
+    assert again.encoded == 10 and len(made) == 50 and made.source == source
+    read = Neighbours()
+    assert torch.equal(kept_gallery(read, TEXTS, IDS, source, path, 3).vectors, made.vectors) and read.encoded == 0
+    other = Neighbours("another encoder")
+    assert kept_gallery(other, TEXTS, IDS, source, path, 3).fingerprint == "another encoder" and other.encoded == 50
 
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
