@@ -1,7 +1,7 @@
 """What the page of a participant shows, as values for its template; nothing is stored or decided here."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from multiturn.report.said import said
 from multiturn.study.conduct import Study
@@ -44,7 +44,13 @@ def here(study: Study, participant: Participant, token: str, origin: str) -> tup
         case "questionnaire":
             assert progress.questionnaire is not None
             block, name = progress.questionnaire
-            values |= {"questionnaire": QUESTIONNAIRES[name], "block": block, "blocks": progress.plan[-1].block + 1}
+            values |= {
+                "asked": name,
+                "questionnaire": QUESTIONNAIRES[name],
+                "block": block,
+                "blocks": progress.plan[-1].block + 1,
+                "mixed": study.protocol.order == "mixed" and len(study.systems) > 1,
+            }
     return progress.phase, values
 
 
@@ -64,6 +70,7 @@ def _search(study: Study, progress: Progress) -> dict[str, Any]:
     form = study.form(progress)
     return {
         "form": form,
+        "way": _way(study, progress),
         "names": [readable(name) for name in form.attributes],
         "places": range(1, len(trial.turns[-1].page.shown) + 1),
         "turn": len(trial.turns) - 1,
@@ -72,6 +79,14 @@ def _search(study: Study, progress: Progress) -> dict[str, Any]:
         "wanted": _wanted(trial),
         "remaining": _remaining(study, trial),
     }
+
+
+def _way(study: Study, progress: Progress) -> Literal["known", "first", "other"]:
+    """How the form of a trial is to a participant: used in a trial before, the first of all, or other than before."""
+    used = [study.systems[trial.planned.system].task.form().kind for trial in progress.trials]
+    if used[-1] in used[:-1]:
+        return "known"
+    return "other" if used[:-1] else "first"
 
 
 def _told(trial: Trial, number: int, attributes: Sequence[str]) -> dict[str, Any]:

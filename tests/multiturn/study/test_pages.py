@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from multiturn.study.clock import Clock
+from multiturn.study.conduct import Study
 from multiturn.study.progress import Page, Told, Trial
 from multiturn.study.protocol import read_protocol
 from multiturn.study.schedule import Planned
+from multiturn.study.store import Store
 from multiturn.study.views import in_words
-from tests.multiturn.study.squares import Visitor, study
+from tests.multiturn.study.squares import Visitor, protocol, study, system
 
 
 def test_after_an_error_the_end_of_the_time_leads_on(tmp_path: Path):
@@ -108,3 +110,49 @@ def test_the_consent_text_of_the_shipped_example_breaks_at_its_paragraphs_only(t
     assert found is not None
     paragraphs = re.findall(r"<p>([^<]*)</p>", found[1])
     assert len(paragraphs) == 4 and all(one.endswith(".") and "\n" not in one for one in paragraphs)
+
+
+def until_questions(visitor: Visitor) -> Visitor:
+    visitor.agree().post("/study/begin")
+    while visitor.progress.phase != "questionnaire":
+        visitor.post("/study/start").find()
+    return visitor
+
+
+def test_questions_after_several_systems_are_asked_about_all_of_them(tmp_path: Path):
+    systems = {"one": "a", "two": "b"}
+    visitor = until_questions(Visitor(study(tmp_path, systems=systems, order="mixed")))
+    assert "How was it to do the task?" in visitor.page and "for all of them together" in visitor.page
+    visitor.answers()
+    assert "How were the systems, taken together?" in visitor.page and "How was the system?" not in visitor.page
+    assert "stands for all that you searched with" in visitor.page
+
+
+@pytest.mark.parametrize(("systems", "blocks"), [({"one": "a"}, False), ({"one": "a", "two": "b"}, True)])
+def test_questions_after_one_system_are_asked_about_it(tmp_path: Path, systems: dict[str, str], blocks: bool):
+    visitor = until_questions(Visitor(study(tmp_path, systems=systems)))
+    assert ("the last images only" in visitor.page) == blocks and "together" not in visitor.page
+    assert "How was the system?" in visitor.answers().page
+
+
+def test_a_way_to_answer_is_explained_where_it_first_comes_up(tmp_path: Path):
+    asked = protocol(systems={"one": "a", "two": "b"}, practice=1, questionnaires=[])
+    systems = {"one": system("one", "judgements"), "two": system("two", "comparison")}
+    visitor = Visitor(Study(asked, systems, Store(tmp_path / "study.sqlite"))).agree().post("/study/begin")
+    explained = {"judgements": "Choose “like it” below images", "comparison": "Choose one of the images below"}
+    met: list[str] = []
+    while visitor.progress.phase != "done":
+        visitor.post("/study/start")
+        kind = visitor.study.form(visitor.progress).kind
+        assert (explained[kind] in visitor.page) == (kind not in met)
+        assert ("Here you answer in another way." in visitor.page) == (bool(met) and kind not in met)
+        met.append(kind)
+        visitor.post("/study/give-up")
+    assert set(met) == {"judgements", "comparison"}
+
+
+def test_an_explanation_stays_until_nothing_more_can_be_said(tmp_path: Path):
+    visitor = Visitor(study(tmp_path, turns=2)).begin()
+    for expected in (True, True, False):
+        assert ("Write what the image shows" in visitor.page) == expected
+        visitor.post("/study/reply", text="a")
