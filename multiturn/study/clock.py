@@ -8,8 +8,8 @@ from collections.abc import Callable
 class Clock:
     """Counts the milliseconds that the study's server has run.
 
-    It goes on from the last moment that was recorded, so that the time when the server was down is nobody's; and where
-    the machine's clock goes backwards it stands still.
+    It goes on from the last moment that was recorded (`multiturn.study.serving` records one a second), so that the time
+    when the server was down is nobody's; and where the machine's clock goes backwards it stands still.
 
     Args:
         latest: the last moment recorded.

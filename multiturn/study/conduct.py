@@ -48,6 +48,10 @@ class Study:
         self._cached: dict[str, Progress] = {}
         self._version, self._lock = store.version(), threading.Lock()
 
+    def keep_time(self) -> None:
+        """Store what the clock shows; whoever serves the study does so every second, and at the end."""
+        self.store.keep_time(self.clock.now())
+
     def nonce(self) -> tuple[str, str]:
         """What a consent page carries, so that agreeing twice on one page makes one participant; and its signature."""
         nonce = new_secret()

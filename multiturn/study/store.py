@@ -172,9 +172,19 @@ class Store:
         rows = self._read("SELECT step, at, kind, body FROM events WHERE participant = ? ORDER BY step", participant)
         return [Event(step, at, kind, json.loads(body)) for step, at, kind, body in rows]
 
+    def keep_time(self, at: int) -> None:
+        """Store what the study's clock shows, so that it goes on from there after a crash."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO study VALUES ('clock', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (str(at),)
+            )
+
     def latest(self) -> int:
-        """The last moment of the study's clock at which something was stored."""
-        return self._read("SELECT coalesce(max(at), 0) FROM events")[0][0]
+        """The last moment of the study's clock that is known: that of an event, or one that was kept for itself."""
+        return self._read(
+            "SELECT max((SELECT coalesce(max(at), 0) FROM events), "
+            "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM study WHERE name = 'clock'))"
+        )[0][0]
 
     def erase(self, participant: str) -> None:
         """Delete a participant and all their events, so that no byte of them is left in the database's files."""
