@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   python -m eval.replay runs/study/gru/transcript.jsonl --checkpoint runs/margin-1
   python -m eval.replay VisDial_v1.0_queries_val.json --checkpoint runs/text --page_size 10
   python -m eval.replay dres-events.txt --targets targets.json --checkpoint runs/text
+  python -m eval.replay runs/study/dres.json --team gru --checkpoint runs/margin-1
   python -m eval.replay runs/study/text/transcript.jsonl --to_circled sessions.json
 
 LOG is a transcript of ours (simulated, scripted or live), dialogues of VisDial or ChatIR, sessions of CIRCLED, or a log
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("log", type=Path, help="file of sessions")
     parser.add_argument("--checkpoint", help="output folder of train.py, or a model on the Hub")
     parser.add_argument("--targets", type=Path, help="JSON file of targets, {SEARCH: ID}, for logs of DRES without")
+    parser.add_argument("--team", help="whose searches to play, of a log of DRES that has several teams")
     parser.add_argument("--page_size", type=int, help="candidates shown a turn; the log's if not given, or else 10")
     parser.add_argument("--seen", choices=SEEN, help="the log's if not given, or else keep")
     parser.add_argument("--ended", default="carry", choices=["carry", "missed"], help="after a session ended early")
@@ -57,16 +59,16 @@ def main(arguments: Sequence[str]) -> None:
     except ValueError as reason:
         parser.error(str(reason))
     from multiturn.report.tables import markdown_table
-    from multiturn.study.logs import read_log
+    from multiturn.study.logs import read_log, read_targets
     from multiturn.study.logs.log import Names
     from multiturn.study.recording import Rules
     from multiturn.study.replay_page import headline, turn_note, turn_table, warnings
     from multiturn.study.replaying import replay
     from multiturn.study.systems import open_system
 
-    targets = None if options.targets is None else json.loads(options.targets.read_text(encoding="utf-8"))
+    targets = None if options.targets is None else read_targets(options.targets)
     system = open_system(Path(options.checkpoint).name, options.checkpoint, CONFIGS)
-    log = read_log(options.log, Names(system.gallery.ids, system.gallery.source), targets)
+    log = read_log(options.log, Names(system.gallery.ids, system.gallery.source), targets, options.team)
     page_size = options.page_size or log.page_size or min(10, len(system.gallery))
     rules = Rules(page_size, options.seen or log.seen or "keep", options.run_depth, options.ended)
     settings = replace(asked, turns=turns_of(log), seen=rules.seen, page=max(page_size, 1))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,10 +37,7 @@ def export(store: Store, folder: Path) -> list[Path]:
             files[folder / system / "run.trec"] = "".join(_run_lines(trials))
             files[folder / system / "qrels.trec"] = "".join(_qrels_lines(trials))
     files |= {folder / name: text for name, text in tables(records).items()}
-    began = round(1000 * datetime.fromisoformat(records.facts["created"]).timestamp())
-    files[folder / "dres.json"] = _json(
-        [dres_task(record, records.facts["galleries"], began) for record in records.trials]
-    )
+    files[folder / "dres.json"] = _json([dres_task(record, records) for record in records.trials])
     write_noted(store, records.participants, files)
     return list(files)
 

@@ -1,41 +1,47 @@
 """A trial in the forms of other tools: tasks with submissions and logs of DRES, and sessions of CIRCLED."""
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from multiturn.report.said import said
 from multiturn.study.progress import Told
-from multiturn.study.records import Record
+from multiturn.study.records import Record, Records
 
+SHOWN = ("attributes", "relevance")  # kinds of replies that speak of shown images, which words alone do not name
 CATEGORIES = {"text": "TEXT", "image": "IMAGE", "wanted": "FILTER", "attributes": "FILTER"}
 
 
-def dres_task(record: Record, galleries: Mapping[str, Any], began: int) -> dict[str, Any]:
+def dres_task(record: Record, records: Records) -> dict[str, Any]:
     """What DRES would have been sent in a trial.
 
+    Moments are in milliseconds since 1970: those of the study's clock, which stands still while the server is down.
+
     Args:
-        galleries: of the study; the source is the name of the media collection.
-        began: the study, in milliseconds since 1970; moments are those of the study's clock after it, which stands
-            still while the server is down.
+        records: of the study that the trial belongs to; the source of a gallery is the name of the media collection.
     Returns:
-        beside who and what: `submissions`, as /api/v2/submit takes them, with the moment and the verdict; `queries` and
-        `results`, as /api/v2/log/query and /api/v2/log/result take them.
+        beside who, what and by which rules: `submissions`, as /api/v2/submit takes them, with the moment and the
+        verdict; `queries` and `results`, as /api/v2/log/query and /api/v2/log/result take them. Ours beside DRES's: in
+        an event the `reply`, where its words do not say which of the shown images it speaks of; in a log `takenBack`,
+        where the participant took the reply back.
     Source:
         the client API of DRES 2: ApiClientSubmission, QueryEventLog, QueryResultLog.
     """
-    collection = galleries[record.system]["source"]
+    began = round(1000 * datetime.fromisoformat(records.facts["created"]).timestamp())
+    collection = records.facts["galleries"][record.system]["source"]
     task = {"taskId": str(record.session), "taskName": f"{record.session}: {record.target}"}
 
     def answer(name: str) -> dict[str, Any]:
         return {"text": None, "mediaItemName": name, "mediaItemCollectionName": collection, "start": None, "end": None}
 
     trial = record.trial
-    replies = sorted([*trial.turns[1:], *trial.undone], key=lambda told: told.at)
+    replies = [(told, {}) for told in trial.turns[1:]] + [(told, {"takenBack": True}) for told in trial.undone]
+    replies.sort(key=lambda reply: reply[0].at)
     return {
         **task,
         "team": record.system,
         "member": record.participant,
         "target": record.target,
+        "rules": {"page_size": records.protocol.page_size, "seen": records.protocol.seen},
         "started": began + trial.started,
         "ended": None if trial.ended is None else began + trial.ended,
         "submissions": [
@@ -46,7 +52,9 @@ def dres_task(record: Record, galleries: Mapping[str, Any], began: int) -> dict[
             }
             for at, name in trial.claims
         ],
-        "queries": [{"timestamp": began + told.at, "events": [_event(told, began)]} for told in replies],
+        "queries": [
+            {"timestamp": began + told.at, "events": [_event(told, began)], **undone} for told, undone in replies
+        ],
         "results": [
             {
                 "timestamp": began + told.at,
@@ -56,8 +64,9 @@ def dres_task(record: Record, galleries: Mapping[str, Any], began: int) -> dict[
                     {"answer": answer(name), "rank": rank} for rank, name in enumerate(told.page.shown, start=1)
                 ],
                 "events": [_event(told, began)] if told.reply else [],
+                **undone,
             }
-            for told in [trial.turns[0], *replies]
+            for told, undone in [(trial.turns[0], {}), *replies]
         ],
     }
 
@@ -66,7 +75,8 @@ def _event(told: Told, began: int) -> dict[str, Any]:
     assert told.reply is not None
     kind = told.reply["kind"]
     category = CATEGORIES.get(kind, "OTHER")
-    return {"timestamp": began + told.at, "category": category, "type": kind, "value": told.text}
+    whole = {"reply": told.reply} if kind in SHOWN else {}
+    return {"timestamp": began + told.at, "category": category, "type": kind, "value": told.text, **whole}
 
 
 def circled_session(record: Record) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from multiturn.report.said import said
 from multiturn.study.progress import Told
 from multiturn.study.records import Record, Records
 
@@ -14,8 +15,8 @@ TRIALS = (
     "wrong_claims", "shown_and_missed", "rank", "rank_worst",
 )  # fmt: skip
 TURNS = (
-    "participant", "session", "system", "target", "turn", "taken_back", "seconds", "text", "rank", "rank_worst",
-    "target_shown",
+    "participant", "session", "system", "target", "turn", "taken_back", "seconds", "text", "about", "rank",
+    "rank_worst", "target_shown",
 )  # fmt: skip
 ANSWERS = ("participant", "block", "system", "questionnaire", "item", "value")
 
@@ -70,12 +71,14 @@ def _turns(record: Record) -> list[dict[str, Any]]:
 
 def _turn(record: Record, number: int | str, told: Told, taken_back: bool) -> dict[str, Any]:
     best, worst = told.page.rank
+    words = said(told.reply)
     return {
         **_whose(record),
         "turn": number,
         "taken_back": int(taken_back),
         "seconds": record.seconds_of(told),
         "text": told.text,
+        "about": words.about or words.example,  # the one image that the reply compares with, or gives as an example
         "rank": best,
         "rank_worst": worst,
         "target_shown": int(record.target in told.page.shown),

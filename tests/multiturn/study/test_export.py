@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from multiturn.settings import EvaluationSettings
 from multiturn.study.export import export
+from multiturn.study.logs import read_log
+from multiturn.study.logs.log import Names
+from multiturn.study.recording import Rules
 from multiturn.study.records import read_records
+from multiturn.study.replaying import replay
 from multiturn.study.store import Store
 from multiturn.study.tokens import code_of
 from multiturn.study.withdrawal import withdraw
@@ -133,3 +138,44 @@ def test_somebody_who_withdraws_during_an_export_is_not_in_it(
     with pytest.raises(ValueError, match="somebody withdrew"):
         export(running.store, tmp_path / "out")
     assert not any(gone.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("kind", ["text", "wanted", "comparison", "judgements", "example"])
+def test_a_study_replays_from_its_tasks_for_dres_to_the_pages_that_were_shown(tmp_path: Path, kind: str):
+    seen = "keep" if kind == "comparison" else "drop_from_display"  # kept, a compared square comes back first
+    running = study(tmp_path, kind, systems={"one": "a", "two": "b"}, order="mixed", questionnaires=[], seen=seen)
+    said = {
+        "text": ({"text": "bd"}, {"text": "c"}, {"text": "h"}),
+        "wanted": ({"mark_1": "-"}, {"mark_1": "+"}, {"mark_1": "+", "mark_2": "+"}),
+        "comparison": ({"about": "3", "mark_1": "-"}, {"about": "2", "mark_1": "+"}, {"about": "4", "mark_1": "-"}),
+        "judgements": ({"mark_2": "+"}, {"mark_3": "-", "mark_4": "+"}, {"mark_2": "-"}),
+        "example": ({"closest": "3"}, {"closest": "2"}, {"closest": "4"}),
+    }[kind]
+    visitor = Visitor(running).agree().post("/study/begin")
+    while visitor.progress.phase == "target":
+        visitor.post("/study/start").post("/study/reply", **said[0]).post("/study/undo")
+        visitor.post("/study/reply", **said[1]).post("/study/reply", **said[2]).post("/study/give-up")
+    export(running.store, tmp_path / "out")
+    path, searched = tmp_path / "out" / "dres.json", system("one", kind)
+    names = Names(searched.gallery.ids, "squares")
+    with pytest.raises(ValueError, match=r"several teams: (one|two) \(\d\), (one|two) \(\d\); choose one with --team"):
+        read_log(path, names)
+    shown = [record for record in read_records(running.store).trials if record.system == "one"]
+    log = read_log(path, names, team="one")
+    assert (log.page_size, log.seen) == (4, seen)
+    assert f"Left out: {len(shown)} replies that were taken back." in log.notes
+    assert [one.pages for one in log.sessions] == [
+        tuple(tuple(told.page.shown) for told in record.trial.turns) for record in shown
+    ]
+    settings = EvaluationSettings(2, recall_at=[1], page=4, resamples=20)
+    rules = Rules(4, seen, 0)
+    told = replay(log, searched, settings, rules, tmp_path / "again", "seed: 0\n", "squares")
+    assert told["the_same"] == told["with_pages"] == len(shown) > 1 and len(told["turns"]) == 3
+
+
+def test_the_table_of_turns_tells_which_image_was_compared(tmp_path: Path):
+    visitor = Visitor(study(tmp_path, "comparison")).begin()
+    shown = visitor.progress.trial.turns[0].page.shown
+    visitor.post("/study/reply", about="3", mark_1="-")
+    export(visitor.study.store, tmp_path / "out")
+    assert [row["about"] for row in rows(tmp_path / "out", "turns.csv")] == ["", shown[2]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from multiturn.settings import EvaluationSettings
-from multiturn.study.logs import Log, read_log
+from multiturn.study.logs import Log, read_log, read_targets
 from multiturn.study.logs.dialogues import to_circled
 from multiturn.study.logs.log import Names
 from multiturn.study.playing import batches
@@ -22,6 +22,7 @@ from tests.multiturn.study.toy import IDS, toy, write_lines
 NAMES = Names(IDS, "twenty toys")
 RULES = Rules(3, "drop_from_display", run_depth=0)
 SETTINGS = EvaluationSettings(4, recall_at=[1, 3], page=3, resamples=20)
+SAID = '[{"category": "TEXT", "value": "a"}]'
 HEAD = '{"schema": 1}'
 SCRIPTS = [
     Script(0, "04.png", ("ab", "+", "cc"), "line 1", opening=()),
@@ -206,6 +207,16 @@ def test_bare_result_logs_need_a_target_from_elsewhere(tmp_path: Path):
         (['[{"ground_truth_ids": ["04.png"], "turns": []}]'], "a session has ground_truth_ids"),
         (['[{"ground_truth_ids": ["04.png"], "turns": [{"text": "a"}]}]'], "a turn has reference_image_id"),
         (['[{"results": [], "events": []}]'], "holds no result log with a TEXT event"),
+        (['[{"results": [], "events": null}]'], "holds no result log with a TEXT event"),
+        (['[{"results": [], "events": "a"}]'], "search 0: events is 'a'; .* has a list of objects there"),
+        (['[{"results": [], "events": ["a"]}]'], "search 0: events is .'a'.; .* has a list of objects there"),
+        ([f'[{{"results": ["a"], "events": {SAID}}}]'], "search 0: results is .'a'.; .* has a list of objects there"),
+        ([f'[{{"results": [{{"answer": "04"}}], "events": {SAID}}}]'], "search 0: answer is '04'; .* has an object"),
+        ([f'[{{"results": [{{"rank": "2"}}], "events": {SAID}}}]'], "rank of a result is '2'; write a whole"),
+        (['[{"queryResultLog": "a"}]'], "entry 1: queryResultLog is 'a'; .* has an object there"),
+        (['[{"class": "x", "taskTemplate": {"targets": ["04"]}}]'], "entry 1: targets is .'04'.; .* a list of objects"),
+        (['[{"results": null, "target": 4}]'], "search 0: target is 4; an image has a name"),
+        (['[{"results": [], "target": "04", "rules": {"seen": 3}}]'], "rules is {'seen': 3}; a study's"),
         (['{"schema": 1}'], "holds no turn"),
         ([HEAD, '{"session": 0, "turn": 1, "target": "04.png", "reply": {}, "shown": [], "scores": []}'], "lacks a"),
         ([HEAD, '{"session": 0, "turn": 0, "reply": null, "shown": [], "scores": []}'], "has no target"),
@@ -213,7 +224,37 @@ def test_bare_result_logs_need_a_target_from_elsewhere(tmp_path: Path):
 )  # fmt: skip
 def test_a_log_that_cannot_be_read_is_refused_by_its_place(tmp_path: Path, lines: list[str], said: str):
     with pytest.raises(ValueError, match=said):
-        read_log(write_lines(tmp_path / "log.json", *lines), NAMES)
+        read_log(write_lines(tmp_path / "log.json", *lines), NAMES, {"0": "09.png"})
+
+
+def test_a_result_log_without_results_is_an_empty_page(tmp_path: Path):
+    path = write_lines(tmp_path / "log.json", f'[{{"results": null, "events": {SAID}}}]')
+    assert read_log(path, NAMES, {"0": "09.png"}).sessions[0].pages == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe", "targets.json is not UTF-8"),
+        (b"{bad", "targets.json is no JSON"),
+        (b'["a"]', "targets.json holds .'a'.; write the targets as {SEARCH: IMAGE}"),
+        (b'{"0": 5}', "targets.json holds {'0': 5}; write the targets as {SEARCH: IMAGE}, both in quotes"),
+    ],
+)
+def test_targets_that_cannot_be_read_are_refused_by_the_name_of_their_file(tmp_path: Path, content: bytes, said: str):
+    (tmp_path / "targets.json").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        read_targets(tmp_path / "targets.json")
+    (tmp_path / "targets.json").write_text('{"0": "09.png"}')
+    assert read_targets(tmp_path / "targets.json") == {"0": "09.png"}
+
+
+def test_a_team_is_chosen_only_where_a_log_has_teams(folder: Path, tmp_path: Path):
+    with pytest.raises(ValueError, match="knows no teams; leave --team out"):
+        read_log(folder / "transcript.jsonl", NAMES, team="one")
+    path = write_lines(tmp_path / "log.json", f'[{{"results": [], "target": "04", "team": "two", "events": {SAID}}}]')
+    with pytest.raises(ValueError, match=r"no search of the team 'one'; teams there, and their searches: two \(1\)"):
+        read_log(path, NAMES, team="one")
 
 
 def test_a_log_of_replies_that_the_checkpoint_does_not_take_is_refused(folder: Path, tmp_path: Path):
