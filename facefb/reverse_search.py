@@ -15,7 +15,7 @@ from facefb.reverse_pictures import CURVE_TITLE, PAGES_TITLE, chosen_people, pag
 from facefb.reverse_query import read_examples
 from facefb.reverse_retriever import ExampleRetriever
 from facefb.reverse_settings import Combine, EmbedderSettings, ReverseSearchSettings, Saying
-from facefb.reverse_users import Album, ExampleUser, list_measures
+from facefb.reverse_users import Album, ExampleUser, list_measures, other_photos
 from multiturn.encoders import Encoder
 from multiturn.encoders.faces.encoder import FaceEncoder
 from multiturn.encoders.regions import RegionEncoder
@@ -220,6 +220,7 @@ class ReverseSearch:
             page_size=min(self.settings.pages.top, len(gallery)),
             seen=evaluation.seen,
             measures=partial(list_measures, retriever, gallery, self.album),
+            relevant=partial(other_photos, self.album),
         )
 
     def _open_set(self, folder: Path) -> bool:

@@ -107,6 +107,16 @@ class ExampleUser:
         return self._says[min(turn, len(self._says)) - 1]
 
 
+def other_photos(album: Album, turn: Turn, target: Int[Tensor, " session"]) -> Bool[Tensor, "session candidate"]:
+    """All photos of the person but those that the session was given and that the retriever leaves out."""
+    state = turn.state
+    assert isinstance(state, ExampleState)
+    relevant = album.same(target)
+    session, column = (state.itself >= 0).nonzero(as_tuple=True)
+    relevant[session, state.itself[session, column]] = False
+    return relevant
+
+
 def list_measures(
     retriever: ExampleRetriever, gallery: Gallery, album: Album, turn: Turn, target: Int[Tensor, " session"]
 ) -> Mapping[str, Tensor]:
@@ -116,12 +126,9 @@ def list_measures(
     where the retriever leaves them out. Where it keeps them, they count: the source's protocol, in which the first
     hit is the query itself. Equal scores stand in the order of the gallery.
     """
-    state = turn.state
-    assert isinstance(state, ExampleState)
-    relevant = album.same(target)
-    session, column = (state.itself >= 0).nonzero(as_tuple=True)
-    relevant[session, state.itself[session, column]] = False
-    ranked = in_ranked_order(retriever.score(state, gallery).block(0, len(gallery)), relevant)
+    ranked = in_ranked_order(
+        retriever.score(turn.state, gallery).block(0, len(gallery)), other_photos(album, turn, target)
+    )
     return {
         **{f"hit@{k}": hit_at(k, ranked) for k in HITS},
         "average_precision": average_precision(ranked),

@@ -1,4 +1,6 @@
-"""Run and qrels files of TREC, which ranx and ir_measures read: a query is SESSION_TURN, its one document the target.
+"""Run and qrels files of TREC, which ranx and ir_measures read: a query is SESSION_TURN.
+
+What is relevant is the target, or all that a task looks for: images of a class, or photos of a person.
 
 Written while a trial is played; read back as lists of candidates, whose ranks are taken in result_files.py.
 """
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from multiturn.files import atomic_file
@@ -29,19 +32,30 @@ class RunFiles:
     lists: TextIO
     relevant: TextIO
 
-    def append(self, turn: Turn, targets: Sequence[str], scores: Scores, hidden: Tensor | None) -> None:
+    def append(
+        self,
+        turn: Turn,
+        targets: Sequence[str],
+        scores: Scores,
+        hidden: Tensor | None,
+        relevant: Bool[Tensor, "session candidate"] | None = None,
+    ) -> None:
         """Write the best candidates of each session of a turn.
 
         Args:
             targets: ids of what the sessions look for.
             scores: of the turn.
             hidden: positions that have left the ranking.
+            relevant: what the sessions want, where that is not their targets.
         """
         left = len(self.ids) - (0 if hidden is None else hidden.shape[1])
         found = search(scores, min(self.depth, left), None, hidden, "rank")
         for row, (session, target) in enumerate(zip(turn.sessions.tolist(), targets, strict=True)):
             query = f"{session}_{turn.number}"
-            self.relevant.write(f"{query} 0 {target} 1\n")
+            wanted = (
+                [target] if relevant is None else [self.ids[place] for place in relevant[row].nonzero()[:, 0].tolist()]
+            )
+            self.relevant.writelines(f"{query} 0 {name} 1\n" for name in wanted)
             best = zip(found.positions[row].tolist(), found.scores[row].tolist(), strict=True)
             self.lists.writelines(
                 f"{query} Q0 {self.ids[place]} {rank} {score!r} {self.tag}\n"
@@ -80,7 +94,7 @@ def recorded(trial: Trial, folder: Path, depth: int) -> Iterator[Trial]:
 
     The run lists the best `depth` candidates of every session and turn in display order, with their scores. A tool
     that reads it breaks ties between equal scores in its own way. Turn 0 is listed by its scores, whatever page
-    opened the session; candidates dropped from the ranking are not listed.
+    opened the session; candidates dropped from the ranking, and those that the trial leaves unlisted, are not listed.
 
     Args:
         depth: lines a session and turn; a target ranked below is not in the file, and R@K holds up to this K.
@@ -94,9 +108,12 @@ def recorded(trial: Trial, folder: Path, depth: int) -> Iterator[Trial]:
             if turn.number == 0:
                 shown.clear()
             hidden = torch.cat(shown, 1) if shown and trial.seen == "drop_from_rank" else None
+            if trial.unlisted is not None:
+                hidden = trial.unlisted(turn, target)
+            relevant = None if trial.relevant is None else trial.relevant(turn, target)
             shown.append(turn.shown)
             names = [trial.gallery.ids[place] for place in target.tolist()]
-            files.append(turn, names, trial.retriever.score(turn.state, trial.gallery), hidden)
+            files.append(turn, names, trial.retriever.score(turn.state, trial.gallery), hidden, relevant)
             return trial.measures(turn, target) if trial.measures else {}
 
         yield replace(trial, measures=measures)

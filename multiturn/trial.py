@@ -19,6 +19,7 @@ from multiturn.transcript import TranscriptWriter
 
 Measures = Callable[[Turn, Tensor], Mapping[str, Tensor]]
 RanksOf = Callable[[Turn, Tensor], Ranks]
+Chosen = Callable[[Turn, Tensor], Tensor]
 RANKED = "ranked"  # key of a transcript's header: what is ranked, where it is not the targets
 
 
@@ -39,6 +40,9 @@ class Trial:
         ranks: what is ranked in place of the targets, such as another image of their class: given a turn and the
             targets. None ranks the targets themselves.
         measures: more values of each session and turn, beside ranks: given a turn and the targets.
+        relevant: whether each candidate is what a session wants, [session, candidate], where that is more than the
+            target; for run files.
+        unlisted: positions that a session's list does not hold, [session, position], -1 fills up; likewise.
         index: proposes the candidates of the pages, as in `multiturn.session.Session`; ranks stay exact.
         header: what a transcript's header says beside the above, such as the names of attributes.
     """
@@ -54,6 +58,8 @@ class Trial:
     opening: Int[Tensor, "session opening"] | None = None
     ranks: RanksOf | None = None
     measures: Measures | None = None
+    relevant: Chosen | None = None
+    unlisted: Chosen | None = None
     index: Index | None = None
     header: Mapping[str, object] = field(default_factory=dict)
 

@@ -46,11 +46,20 @@ class ClassSearch:
         same = self.labels[target][:, None] == self.labels
         return same.scatter(1, target[:, None], False)
 
+    def unlisted(self, turn: Turn, target: Int[Tensor, " session"]) -> Int[Tensor, "session out"]:
+        """What a page cannot show any more: the image itself, and what was judged."""
+        return torch.cat([target[:, None], turn.state.judged], 1)
+
+    def to_be_shown(self, turn: Turn, target: Int[Tensor, " session"]) -> Bool[Tensor, "session candidate"]:
+        """Which candidates are of the class and can still be shown."""
+        out = self.unlisted(turn, target)
+        return self.wanted(target).scatter(1, torch.where(out >= 0, out, target[:, None]), False)
+
     def ranks(self, turn: Turn, target: Int[Tensor, " session"]) -> Ranks:
         """Rank of the watched image in the whole list."""
         judged, watched = turn.state.judged, self.watched(target)
-        left_out = torch.cat([target[:, None], judged], 1)
-        found = search(self.retriever.score(turn.state, self.gallery), 1, watched, left_out, "rank").ranks
+        scores = self.retriever.score(turn.state, self.gallery)
+        found = search(scores, 1, watched, self.unlisted(turn, target), "rank").ranks
         assert found is not None
         before = (judged >= 0).cumsum(1)
         shown = judged == watched[:, None]
@@ -76,7 +85,7 @@ class ClassSearch:
         out = torch.cat([target[:, None], torch.where(judged >= 0, judged, target[:, None])], 1)
         table = self.retriever.score(turn.state, self.gallery).block(0, len(self.gallery))
         table = table.scatter(1, out, -torch.inf)
-        rest = in_ranked_order(table, wanted.scatter(1, out, False))
+        rest = in_ranked_order(table, self.to_be_shown(turn, target))
         left = rest.any(1)
         return {
             f"Hit@{self.page_size}": page.any(1).double(),

@@ -192,6 +192,8 @@ class RelevanceFeedback:
             targets[:, None],
             search.ranks,
             search.measures,
+            search.to_be_shown,
+            search.unlisted,
             header={RANKED: "another image of the target's class"},
         )
 

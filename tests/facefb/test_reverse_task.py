@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import ir_measures
 import pytest
 import torch
 
@@ -27,6 +28,7 @@ from multiturn.session import Session
 from multiturn.settings import EvaluationSettings
 from multiturn.task import Searchable, Staged, Task
 from multiturn.training import save_pretrained
+from multiturn.trec import recorded
 from multiturn.trial import run
 from tests.multiturn.encoders.cases import faces
 
@@ -82,6 +84,17 @@ def test_the_trial_of_the_report_keeps_all_promises(drawn: ReverseSearch):
     trial = drawn.exam(drawn.new_retriever()).model
     check_retriever(trial.retriever, trial.gallery, trial.user, trial.targets[:4])
     check_user(trial.user, trial.gallery, trial.targets[:4])
+
+
+def test_ir_measures_finds_our_hits_among_the_person_s_other_photos(drawn: ReverseSearch, tmp_path: Path):
+    with recorded(drawn.exam(drawn.new_retriever()).model, tmp_path, 10_000) as recording:
+        ours = run(recording, 64, show_progress=False).measures
+    lists = [one for one in ir_measures.read_trec_run(str(tmp_path / "run.trec")) if one.query_id.endswith("_1")]
+    relevant = [one for one in ir_measures.read_trec_qrels(str(tmp_path / "qrels.trec")) if one.query_id.endswith("_1")]
+    measures = {"hit@1": ir_measures.Success @ 1, "hit@5": ir_measures.Success @ 5, "average_precision": ir_measures.AP}
+    theirs = ir_measures.calc_aggregate(list(measures.values()), relevant, lists)
+    for name, measure in measures.items():
+        assert theirs[measure] == pytest.approx(float(ours[name][:, 1].mean())) and theirs[measure] > 0
 
 
 def test_the_control_hears_the_first_example_alone(drawn: ReverseSearch):
