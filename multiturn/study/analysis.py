@@ -23,8 +23,9 @@ Measure = Callable[[Record], float]
 def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
     """All numbers of a study's report, JSON-ready.
 
-    Only trials that are over count. The time of a trial in which the target was not found is censored: it counts as
-    the limit where there is one, and as the time until the participant stopped otherwise.
+    Only trials that are over count, those included that somebody left and whose limit has passed since; `open` says how
+    many are not, by system. The time of a trial in which the target was not found is censored: it counts as the limit
+    where there is one, and as the time until the participant stopped otherwise.
 
     Args:
         settings: of intervals and R@K.
@@ -42,6 +43,7 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
         "participants": len(records.participants),
         "finished": len(records.finished),
         "trials": len(over),
+        "open": {name: sum(one.trial.ended is None for one in records.of(name)) for name in records.protocol.systems},
         "targets": len({record.target for record in over}),
         "systems": {name: _system(records, [r for r in over if r.system == name], settings) for name in systems},
         "order": _by_position(over, _time(records)),

@@ -10,7 +10,7 @@ from multiturn.study.clock import Clock
 from multiturn.study.desk import Desk, OtherPages
 from multiturn.study.facts import settled
 from multiturn.study.forms import place_of, words
-from multiturn.study.progress import Event, Page, Phase, Progress, fold, take
+from multiturn.study.progress import Event, Page, Phase, Progress, fold, take, time_is_over
 from multiturn.study.protocol import StudyProtocol
 from multiturn.study.questionnaires import QUESTIONNAIRES
 from multiturn.study.schedule import plan
@@ -89,8 +89,7 @@ class Study:
         """Where a participant is; a trial whose time is over is ended first."""
         with self._lock_of(participant):
             progress = self._read(participant)
-            limit = 1000 * self.protocol.trial_seconds
-            if limit and progress.phase == "search" and self.clock.now() >= progress.trial.started + limit:
+            if time_is_over(self.protocol, progress, self.clock.now()):
                 return self._append(participant, progress, "time", {})
             return progress
 

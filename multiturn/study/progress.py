@@ -143,6 +143,16 @@ def fold(protocol: StudyProtocol, plan: Sequence[Planned], events: Sequence[Even
     return progress
 
 
+def time_is_over(protocol: StudyProtocol, progress: Progress, now: int) -> bool:
+    """Whether the limit of the search that is going on has passed, though nobody has said so yet.
+
+    Args:
+        now: milliseconds of the study's clock.
+    """
+    limit = 1000 * protocol.trial_seconds
+    return bool(limit) and progress.phase == "search" and now >= progress.trial.started + limit
+
+
 def take(protocol: StudyProtocol, progress: Progress, event: Event) -> None:
     """Bring progress up to date with one event more."""
     assert event.step == progress.step

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from multiturn.study.progress import Told, Trial, fold
+from multiturn.study.progress import Event, Told, Trial, fold, take, time_is_over
 from multiturn.study.protocol import StudyProtocol
 from multiturn.study.questionnaires import score
 from multiturn.study.schedule import plan
@@ -85,7 +85,8 @@ class Records:
         facts: see `multiturn.study.facts.settled`.
         participants: who has not withdrawn.
         finished: ids of those who came to the end.
-        trials: that count, whether over or not.
+        trials: that count, whether over or not. Over is also one whose limit has passed on the study's clock since
+            somebody left it.
         answers: to questionnaires.
     """
 
@@ -114,9 +115,13 @@ def read_records(store: Store) -> Records:
     trials: list[Record] = []
     answers: list[Answers] = []
     finished = set()
-    participants = store.participants()
+    participants, now = store.participants(), store.latest()
     for one in participants:
         progress = fold(protocol, plan(protocol, one.number, facts["targets"], facts["practice"]), store.events(one.id))
+        if progress.phase == "done":
+            finished.add(one.id)
+        if time_is_over(protocol, progress, now):
+            take(protocol, progress, Event(progress.step, now, "time", {}))
         counted = [trial for trial in progress.trials if not trial.planned.practice]
         trials += [Record(one.id, len(trials) + place, place, trial) for place, trial in enumerate(counted)]
         blocked = protocol.order == "blocked"
@@ -125,6 +130,4 @@ def read_records(store: Store) -> Records:
             Answers(one.id, block, systems[block] if blocked else "", name, values)
             for block, name, values in progress.answers
         ]
-        if progress.phase == "done":
-            finished.add(one.id)
     return Records(protocol, facts, participants, frozenset(finished), trials, answers)
