@@ -1,14 +1,16 @@
 """What a system did with scripts, written down: transcript, run file, and the results that numbers come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 import torch
 
+from multiturn.experiment import start_output
 from multiturn.files import atomic_file
 from multiturn.rank_rows import Ended, Rows, tabulate
 from multiturn.results import Candidates, Results, digest_of
@@ -19,6 +21,27 @@ from multiturn.study.systems import System
 from multiturn.transcript import TranscriptWriter
 from multiturn.trec import RunFiles, run_files
 from multiturn.trial import RanksOf
+
+
+@contextmanager
+def begun(output: Path, config: str) -> Iterator[None]:
+    """Begin an output folder; if what is done inside fails, it is as empty afterwards as it was before.
+
+    Args:
+        output: folder that is not there yet, or is empty.
+        config: of the command, as YAML; goes to OUTPUT/config.yaml.
+    Raises:
+        ValueError: the folder holds something, which nothing is written over.
+    """
+    if output.exists() and any(output.iterdir()):
+        raise ValueError(f"{output} already holds files; choose another --output_dir, or delete it")
+    start_output(output, config, resume=False)
+    try:
+        yield
+    except BaseException:
+        for path in output.iterdir():
+            rmtree(path) if path.is_dir() else path.unlink()
+        raise
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from multiturn.evaluation import per_turn, summarise
-from multiturn.experiment import origin, start_output, write_metrics
+from multiturn.experiment import origin, write_metrics
 from multiturn.files import write_text
 from multiturn.rank_rows import Rows, tabulate
 from multiturn.report.sessions import keep_sessions
 from multiturn.results import Candidates, Results
 from multiturn.settings import EvaluationSettings
 from multiturn.study.logs.log import Log, Logged
-from multiturn.study.playing import batches
-from multiturn.study.recording import Rules, record, results_of
+from multiturn.study.playing import Played, batches
+from multiturn.study.recording import Rules, begun, record, results_of
 from multiturn.study.replay_page import write_page
 from multiturn.study.scripts import Said, Script
 from multiturn.study.systems import System
@@ -55,39 +55,26 @@ def replay(
     Args:
         settings: of the numbers.
         rules: of playing; a log that has its own rules is compared with its pages only where these are the same.
-        output: folder that holds nothing yet.
+        output: folder that holds nothing yet, and nothing again if this fails.
         config: of the command, as YAML.
         title: of the log.
     Returns:
         what replay.json holds.
     Raises:
-        ValueError: something said that the system does not take.
+        ValueError: something said that the system does not take, or an output folder that holds files.
     """
-    start_output(output, config, resume=False)
     parts = [[_for(system, log, one.script) for one in part] for part in log.parts]
     header = {"replay": title, "turns": max(len(one.script.said) for one in log.sessions)}
     header |= {key: log.header[key] for key in (RANKED,) if key in log.header}
-    played = record(system, _of_one_length(parts), rules, output, header, _ranked(log, system))
-    results = results_of(system, played, rules, {"said by": f"the {log.kind} {title}"})
-    keep_sessions(output, results, None, system.images)
-    write_metrics(summarise(results, [], settings, system.gallery.source), output, title)
-    pages: dict[int, list[tuple[str, ...]]] = {}
-    ranks: dict[int, list[tuple[int, int]]] = {}
-    for one in played:
-        for turn in one.turns:
-            assert turn.ranks is not None
-            ends = zip(turn.ranks.best.tolist(), turn.ranks.worst.tolist(), strict=True)
-            for script, shown, rank in zip(one.scripts, turn.shown.tolist(), ends, strict=True):
-                pages.setdefault(script.number, []).append(tuple(system.gallery.ids[place] for place in shown))
-                ranks.setdefault(script.number, []).append(rank)
-    sessions = []
-    for one in log.sessions:
-        number = one.script.number
-        differs = first_difference(one.pages, pages[number])
-        sessions.append(Replayed(one, tuple(pages[number]), tuple(ranks[number]), differs))
-    told = _told(sessions, log, system, results, settings, rules) | {"title": title, **origin()}
-    write_text(output / "replay.json", json.dumps(told, indent=1, allow_nan=False))
-    write_page(told, output)
+    with begun(output, config):
+        played = record(system, _of_one_length(parts), rules, output, header, _ranked(log, system))
+        results = results_of(system, played, rules, {"said by": f"the {log.kind} {title}"})
+        keep_sessions(output, results, None, system.images)
+        write_metrics(summarise(results, [], settings, system.gallery.source), output, title)
+        sessions = _beside(log, system, played)
+        told = _told(sessions, log, system, results, settings, rules) | {"title": title, **origin()}
+        write_text(output / "replay.json", json.dumps(told, indent=1, allow_nan=False))
+        write_page(told, output)
     return told
 
 
@@ -115,6 +102,25 @@ def log_results(log: Log, system: System, rules: Rules) -> Results | None:
     if size != len(system.gallery):
         return None
     return tabulate(table, name, Candidates(size, system.gallery.source), {}, rules.ended)
+
+
+def _beside(log: Log, system: System, played: Sequence[Played]) -> list[Replayed]:
+    """Each session of the log beside what was played of it."""
+    pages: dict[int, list[tuple[str, ...]]] = {}
+    ranks: dict[int, list[tuple[int, int]]] = {}
+    for one in played:
+        for turn in one.turns:
+            assert turn.ranks is not None
+            ends = zip(turn.ranks.best.tolist(), turn.ranks.worst.tolist(), strict=True)
+            for script, shown, rank in zip(one.scripts, turn.shown.tolist(), ends, strict=True):
+                pages.setdefault(script.number, []).append(tuple(system.gallery.ids[place] for place in shown))
+                ranks.setdefault(script.number, []).append(rank)
+    sessions = []
+    for one in log.sessions:
+        number = one.script.number
+        differs = first_difference(one.pages, pages[number])
+        sessions.append(Replayed(one, tuple(pages[number]), tuple(ranks[number]), differs))
+    return sessions
 
 
 def _told(

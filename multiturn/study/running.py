@@ -31,7 +31,7 @@ def run(arguments: Sequence[str], program: str, configs: Path) -> None:
     parser = Parser(prog=program, description=(run.__doc__ or "").split("\n")[0], epilog=EXAMPLES)
     parser.add_argument("--protocol", type=Path, required=True, help="YAML file: title, systems, turns, page_size, ...")
     parser.add_argument("--queries", type=Path, required=True, help="what people said, a JSON object a line")
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/study"), help="where results go")
+    parser.add_argument("--output_dir", type=Path, default=Path("runs/scripted-study"), help="where results go")
     parser.add_argument("--run_depth", type=int, default=10, help="candidates a turn in run.trec; 0 writes no run file")
     parser.add_argument("--ended", default="carry", choices=["carry", "missed"], help="after a session ended early")
     parser.add_class_arguments(EvaluationSettings, "evaluation", skip={"turns", "seen", "page"})

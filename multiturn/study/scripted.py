@@ -9,7 +9,7 @@ from typing import Any
 
 from multiturn.comparison import compare
 from multiturn.evaluation import per_turn, summarise
-from multiturn.experiment import origin, start_output, write_metrics
+from multiturn.experiment import origin, write_metrics
 from multiturn.files import write_text
 from multiturn.report.comparison import write_comparison
 from multiturn.report.sessions import keep_sessions
@@ -18,7 +18,7 @@ from multiturn.settings import EvaluationSettings
 from multiturn.study.people import best_of_users, found, spread
 from multiturn.study.playing import batches, with_opening
 from multiturn.study.protocol import StudyProtocol
-from multiturn.study.recording import Rules, first_shown, record, results_of
+from multiturn.study.recording import Rules, begun, first_shown, record, results_of
 from multiturn.study.scripted_page import write_page
 from multiturn.study.scripts import Script, check_targets
 from multiturn.study.systems import System
@@ -61,12 +61,13 @@ def run_study(
         systems: over the same candidates.
         settings: of the numbers.
         rules: of playing.
-        output: folder that holds no study yet.
+        output: folder that holds nothing yet, and nothing again if this fails.
         config: of the command, as YAML.
     Returns:
         what metrics.json holds.
     Raises:
-        ValueError: a target that is not in the gallery, a page larger than it, or something said that cannot be told.
+        ValueError: a target that is not in the gallery, a page larger than it, something said that cannot be told, or
+            an output folder that holds files.
     """
     first = systems[0].gallery
     check_targets(scripts, first.ids, first.source)
@@ -74,21 +75,21 @@ def run_study(
         if not re.fullmatch(r"\w[\w. -]*", name):
             raise ValueError(f"system {name!r} cannot name a folder; write letters, digits, '.', '_', '-' and spaces")
     opened = [_opened(script, systems, protocol) for script in scripts]
-    start_output(output, config, resume=False)
-    answered = [_answer(system, opened, protocol, settings, rules, output / system.name) for system in systems]
-    comparisons = _comparisons(answered, settings, output)
-    study = {
-        "title": protocol.title,
-        "data": first.source,
-        "gallery": {"size": len(first), "source": first.source},
-        "protocol": _facts(protocol, settings, rules),
-        **_asked(scripts),
-        "systems": {one.system.name: {"checkpoint": one.system.checkpoint, **one.numbers} for one in answered},
-        "comparisons": comparisons,
-        **origin(),
-    }
-    write_text(output / "metrics.json", json.dumps(study, indent=1, allow_nan=False))
-    write_page(study, output)
+    with begun(output, config):
+        answered = [_answer(system, opened, protocol, settings, rules, output / system.name) for system in systems]
+        comparisons = _comparisons(answered, settings, output)
+        study = {
+            "title": protocol.title,
+            "data": first.source,
+            "gallery": {"size": len(first), "source": first.source},
+            "protocol": _facts(protocol, settings, rules),
+            **_asked(scripts),
+            "systems": {one.system.name: {"checkpoint": one.system.checkpoint, **one.numbers} for one in answered},
+            "comparisons": comparisons,
+            **origin(),
+        }
+        write_text(output / "metrics.json", json.dumps(study, indent=1, allow_nan=False))
+        write_page(study, output)
     return study
 
 

@@ -263,3 +263,7 @@ def test_a_log_of_replies_that_the_checkpoint_does_not_take_is_refused(folder: P
     strange = replace(log, parts=[[replace(log.sessions[0], script=wanted)]])
     with pytest.raises(ValueError, match="session 0, turn 1: this retriever understands letters and likes"):
         replayed(strange, tmp_path / "out")
+    assert not any((tmp_path / "out").iterdir())
+    replayed(log, tmp_path / "out")  # another log goes into the same folder
+    with pytest.raises(ValueError, match=r"already holds files; choose another --output_dir, or delete it$"):
+        replayed(log, tmp_path / "out")

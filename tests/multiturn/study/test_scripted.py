@@ -178,7 +178,17 @@ def test_a_transcript_of_a_study_is_what_a_session_of_one_shows(played: Path):
 def test_what_the_task_does_not_take_is_named_by_line_and_turn(said: Any, message: str, tmp_path: Path):
     with pytest.raises(ValueError, match=message):
         study(tmp_path / "run", scripts=[Script(0, "04.png", ("a", said), "line 9", "ann")])
-    assert not (tmp_path / "run" / "all" / "transcript.jsonl").exists()
+    assert not any((tmp_path / "run").iterdir())
+    study(tmp_path / "run")  # put right, it goes into the same folder
+
+
+def test_a_study_writes_over_nothing_and_names_no_option_that_is_not_there(played: Path, tmp_path: Path):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "transcript.jsonl").write_text("of a live study")
+    for folder in (played, tmp_path):
+        with pytest.raises(ValueError, match=r"already holds files; choose another --output_dir, or delete it$"):
+            study(folder)
+    assert (tmp_path / "all" / "transcript.jsonl").read_text() == "of a live study" and len([*tmp_path.iterdir()]) == 1
 
 
 def test_a_gallery_that_is_not_the_queries_is_refused(tmp_path: Path):
