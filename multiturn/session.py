@@ -6,7 +6,7 @@ all drive this one class; they differ in who makes the reply and who reads the t
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from jaxtyping import Float64, Int
@@ -114,13 +114,16 @@ class Session:
         display: which of the best candidates to show.
         seen: what becomes of candidates that were shown before: `keep` them, `drop_from_display`, or
             `drop_from_rank` as well.
-        opening: the page of turn 0; if None it is chosen by the retriever's scores before any reply.
+        opening: the page of turn 0, perhaps narrower than later ones; if None it is chosen by the retriever's scores
+            before any reply.
         watched: positions whose ranks each turn reports. They never influence what is shown: a study and an
             evaluation watch the target, a live search watches nothing.
         index: proposes the candidates of the pages, whose scores and order are exact; ranks come from an exact search
             whether there is an index or not.
     Raises:
-        ValueError: a page wants more candidates than the gallery has.
+        ValueError: a page wants more candidates than the gallery has; no such `seen`; sessions, an opening or watched
+            positions that do not fit each other or the gallery; and, of `show` and `tell`, scores of a retriever that
+            are not of these sessions and all candidates.
     """
 
     def __init__(
@@ -131,19 +134,22 @@ class Session:
         page_size: int = 1,
         display: Display | None = None,
         seen: Seen = "keep",
-        opening: Int[Tensor, "session page"] | None = None,
+        opening: Int[Tensor, "session opening"] | None = None,
         watched: Int[Tensor, " session"] | None = None,
         index: Index | None = None,
     ) -> None:
         if not 1 <= page_size <= len(gallery):
             raise ValueError(f"page_size is 1..{len(gallery)} in this gallery, not {page_size}")
+        if seen not in get_args(Seen):
+            raise ValueError(f"seen is one of {', '.join(get_args(Seen))}, not {seen!r}")
+        _check_sessions(sessions, watched)
+        if opening is not None:
+            _check_opening(opening, len(sessions), len(gallery), seen)
         self.retriever, self.gallery, self.page_size = retriever, gallery, page_size
         self.display: Display = display or Nearest()
         self.seen: Seen = seen
         self.index = index
         self._sessions = sessions.to(gallery.vectors.device)
-        if opening is not None and not bool(((opening >= 0) & (opening < len(gallery))).all()):
-            raise ValueError(f"an opening page holds positions 0..{len(gallery) - 1}, not {opening.tolist()}")
         self._opening = opening
         self._watched = None if watched is None else watched.to(self._sessions.device)
         self._turns: list[Turn] = []
@@ -195,7 +201,9 @@ class Session:
         hidden = None
         if self.seen != "keep" and self._turns:
             hidden = torch.cat([turn.shown for turn in self._turns], 1)
-        found = self._find(self.retriever.score(state, self.gallery), hidden)
+        scores = self.retriever.score(state, self.gallery)
+        _check_scores(scores, len(self._sessions), len(self.gallery))
+        found = self._find(scores, hidden)
         if number == 0 and self._opening is not None:
             return self._open(state, found.ranks)
         columns = self.display.choose(number, self._sessions, found.positions, found.scores, self.page_size)
@@ -217,6 +225,47 @@ class Session:
         shown = self._opening.to(self._sessions.device)
         scores = torch.full(shown.shape, torch.nan, dtype=torch.float64, device=shown.device)
         return Turn(0, self._sessions, shown, scores, None, state, ranks)
+
+
+def _check_sessions(sessions: Int[Tensor, " session"], watched: Int[Tensor, " session"] | None) -> None:
+    if not isinstance(sessions, Tensor) or sessions.ndim != 1 or sessions.is_floating_point():
+        raise ValueError(
+            f"sessions are whole numbers in a tensor, one a session, as torch.tensor([0]); not {sessions!r:.60}"
+        )
+    if watched is not None and watched.shape != sessions.shape:
+        raise ValueError(
+            f"watched has the shape {tuple(watched.shape)} for {len(sessions)} sessions; give one position a session"
+        )
+
+
+def _check_opening(opening: Int[Tensor, "session opening"], sessions: int, candidates: int, seen: Seen) -> None:
+    if opening.ndim != 2 or len(opening) != sessions:
+        raise ValueError(
+            f"an opening page of shape {tuple(opening.shape)} for {sessions} sessions; give a row of positions each"
+        )
+    if not bool(((opening >= 0) & (opening < candidates)).all()):
+        raise ValueError(f"an opening page holds positions 0..{candidates - 1}, not {opening.tolist()}")
+    ordered = opening.sort(1).values
+    twice = ordered[:, 1:] == ordered[:, :-1]
+    # Those of a page are taken from the ranks one by one, and one that counts twice would lower them too far.
+    if seen != "keep" and bool(twice.any()):
+        raise ValueError(
+            f"an opening page holds candidate {int(ordered[:, 1:][twice][0])} twice, and what was shown is to be "
+            "dropped; give each candidate once, or set seen to keep"
+        )
+
+
+def _check_scores(scores: Any, sessions: int, candidates: int) -> None:
+    # Asking for the whole protocol would compute the slack, which a page by an index has no use for.
+    if isinstance(scores, Tensor):
+        raise ValueError(
+            f"`score` returned a table of shape {tuple(scores.shape)}; wrap it, as multiturn.scoring.DenseScores(table)"
+        )
+    if tuple(scores.shape) != (sessions, candidates):
+        raise ValueError(
+            f"`score` returned scores of shape {tuple(scores.shape)} for {sessions} sessions and {candidates} "
+            "candidates; score the whole gallery for each session"
+        )
 
 
 @runtime_checkable
