@@ -23,9 +23,10 @@ Measure = Callable[[Record], float]
 def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
     """All numbers of a study's report, JSON-ready.
 
-    Only trials that are over count, those included that somebody left and whose limit has passed since; `open` says how
-    many are not, by system. The time of a trial in which the target was not found is censored: it counts as the limit
-    where there is one, and as the time until the participant stopped otherwise.
+    Only trials that are over count, those included that somebody left and whose limit has passed since. The time of a
+    trial in which the target was not found is censored: it counts as the limit where there is one, and as the time
+    until the participant stopped otherwise. By system, `open` says how many trials are not over, and `first` how many
+    participants came to it first; `warnings` says in words what these mean.
 
     Args:
         settings: of intervals and R@K.
@@ -35,6 +36,8 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
     over = [record for record in records.trials if record.trial.ended is not None]
     if not over:
         raise ValueError("no trial is over yet; come back when somebody has taken part")
+    still_open = {name: sum(one.trial.ended is None for one in records.of(name)) for name in records.protocol.systems}
+    first = {name: sum(one.position == 0 for one in records.of(name)) for name in records.protocol.systems}
     systems = [name for name in records.protocol.systems if any(record.system == name for record in over)]
     for name in systems:
         if not any(len(record.trial.turns) > 1 for record in over if record.system == name):
@@ -43,12 +46,27 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
         "participants": len(records.participants),
         "finished": len(records.finished),
         "trials": len(over),
-        "open": {name: sum(one.trial.ended is None for one in records.of(name)) for name in records.protocol.systems},
+        "open": still_open,
+        "first": first,
+        "warnings": _warnings(still_open, first),
         "targets": len({record.target for record in over}),
         "systems": {name: _system(records, [r for r in over if r.system == name], settings) for name in systems},
         "order": _by_position(over, _time(records)),
         "comparisons": _compared(records, over, systems, settings),
     }
+
+
+def _warnings(still_open: Mapping[str, int], first: Mapping[str, int]) -> list[str]:
+    lines = []
+    if any(still_open.values()):
+        lines.append(f"Trials that are not over and count nowhere: {_counts(still_open)}.")
+    if max(first.values()) - min(first.values()) > 1:
+        lines.append(f"Systems did not come first equally often, so that practice favours some: {_counts(first)}.")
+    return lines
+
+
+def _counts(of: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in of.items())
 
 
 def _time(records: Records) -> Measure:

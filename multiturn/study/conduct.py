@@ -117,7 +117,7 @@ class Study:
         return shown[place_of(place, len(shown)) - 1]
 
     def begin(self, participant: Participant, step: int) -> None:
-        """Go on from the instructions."""
+        """Go on from the instructions, with the lowest number that nobody has who began."""
         self._act(participant, step, "instructions", "begin", lambda progress: {})
 
     def start(self, participant: Participant, step: int) -> None:
@@ -227,6 +227,10 @@ class Study:
             self._cached.pop(participant.id, None)
             self._desk.forget(participant.number)
             raise
+        if kind == "begin":
+            # Their number, and with it their plan, may be another one now.
+            self._cached.pop(participant.id, None)
+            return self._read(participant)
         after = progress.copy()
         take(self.protocol, after, event)
         self._cached[participant.id] = after
@@ -241,7 +245,8 @@ class Study:
                 self._desk.forget_all()
         progress = self._cached.get(participant.id)
         if progress is None:
-            trials = plan(self.protocol, participant.number, self.facts["targets"], self.facts["practice"])
+            number = self.store.number(participant)
+            trials = plan(self.protocol, number, self.facts["targets"], self.facts["practice"])
             progress = fold(self.protocol, trials, self.store.events(participant.id))
             self._cached[participant.id] = progress
         return progress

@@ -42,7 +42,7 @@ class Participant:
 
     Attributes:
         id: random; exports call them by it.
-        number: from 0, the lowest that was free when they came; it gives their order of systems and targets.
+        number: from 0; it gives their order of systems and targets, and is theirs for good once they have begun.
         consent: SHA-256 of the text that they agreed to.
     """
 
@@ -150,12 +150,20 @@ class Store:
         rows = self._read("SELECT id, number, consent FROM participants WHERE code = ?", code)
         return Participant(*rows[0]) if rows else None
 
+    def number(self, participant: Participant) -> int:
+        """The number that a participant has by now; the last known of one who has withdrawn."""
+        rows = self._read("SELECT number FROM participants WHERE id = ?", participant.id)
+        return rows[0][0] if rows else participant.number
+
     def participants(self) -> list[Participant]:
         """All of them, in the order of their numbers."""
         return [Participant(*row) for row in self._read("SELECT id, number, consent FROM participants ORDER BY number")]
 
     def append(self, participant: str, event: Event) -> None:
         """Store an event; when this returns it is on the disk.
+
+        Who begins gets the lowest number that nobody has who began before. Whoever agreed and never began holds none of
+        those that count, and may find another one than they were given.
 
         Raises:
             Stale: the participant has an event of this step already, or has withdrawn.
@@ -164,6 +172,8 @@ class Store:
         try:
             with self._writing() as connection:
                 connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", row)
+                if event.kind == "begin":
+                    _place(connection, participant)
         except sqlite3.IntegrityError as reason:
             raise Stale from reason
 
@@ -203,3 +213,18 @@ class Store:
             busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise ValueError(f"{self.path} is being read by another program; close it, and withdraw again")
+
+
+def _place(connection: sqlite3.Connection, participant: str) -> None:
+    """Give a participant the lowest number that nobody else has who began; who has it otherwise gets theirs."""
+    number, own = connection.execute(
+        "WITH begun AS (SELECT number FROM participants AS one WHERE id <> :id AND EXISTS "
+        "(SELECT 1 FROM events WHERE participant = one.id AND step > 0)) "
+        "SELECT min(free), (SELECT number FROM participants WHERE id = :id) "
+        "FROM (SELECT 0 AS free UNION SELECT number + 1 FROM begun) WHERE free NOT IN begun",
+        {"id": participant},
+    ).fetchone()
+    if number != own:
+        connection.execute("UPDATE participants SET number = -1 WHERE id = ?", (participant,))
+        connection.execute("UPDATE participants SET number = ? WHERE number = ?", (own, number))
+        connection.execute("UPDATE participants SET number = ? WHERE id = ?", (number, participant))

@@ -54,7 +54,7 @@ def write_noted(
     note_written(store, [*files, *coming])
     for path, text in files.items():
         write_text(path, text)
-    if not set(participants) <= set(store.participants()):
+    if not {one.id for one in participants} <= {one.id for one in store.participants()}:
         for path in files:
             path.unlink(missing_ok=True)
         raise ValueError("somebody withdrew while this was written; nothing was, so begin again")
