@@ -34,10 +34,10 @@ def parse(arguments: Sequence[str]) -> tuple[TaskSettings, Namespace, str]:
     parser.add_argument(
         "--resume",
         nargs="?",
-        choices=["latest"],
+        choices=["latest", "auto"],
         const="latest",
         help="go on from the latest whole checkpoint of each training in output_dir, as if it had never stopped; its "
-        "settings are the defaults",
+        "settings are the defaults. auto: begin if nothing is there yet",
     )
     parser.add_argument(
         "--tracker",
@@ -72,10 +72,12 @@ def main(arguments: Sequence[str]) -> None:
     from multiturn.tracking import tracked
 
     output, resume = options.output_dir or Path("runs") / options.task, options.resume is not None
+    if options.resume == "latest" and not (output / "config.yaml").is_file():
+        raise ValueError(f"{output} holds no run to go on from; leave --resume out to begin one, or say --resume auto")
     if pushed_to and launched().is_main_process:
         reserve(pushed_to, "model", options.private or None)
     with tracked(options.tracker):
-        start_output(output, config, resume)
+        start_output(output, config, resume, resumable=True)
         task = settings.build(output)
         task.prepare(resume)
         retriever = train_retriever(task, settings, output, resume)

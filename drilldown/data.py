@@ -101,6 +101,11 @@ Loaded = tuple[DatasetDict, str, dict[str, int], Callable[[Sequence], Sequence[s
 def _drawn(settings: CaptionSettings, turns: int, cache: Path) -> Loaded:
     from data_prep import drawn_scenes
 
+    if settings.captions < turns:
+        raise ValueError(
+            f"drawn scenes have data.captions {settings.captions}, too few for {turns} turns; lower "
+            "evaluation.turns and loss.turns, or draw more captions"
+        )
     drawn = drawn_scenes.load(settings.count, settings.size, settings.seed, settings.captions, cache=cache)
     source = f"{settings.count:,} drawn scenes (not photographs), seed {settings.seed}"
     return drawn, source, {}, lambda captions: [caption["text"] for caption in captions]

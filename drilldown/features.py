@@ -167,6 +167,15 @@ def region_encoder(
     return GridEncoder(network)
 
 
+def check_precomputed(path: str) -> None:
+    """Raise FileNotFoundError, before anything else is done, unless the galleries of all parts are there."""
+    for part in PARTS:
+        if not (file := Path(path.replace("{part}", part))).is_file():
+            raise FileNotFoundError(
+                f"no gallery at {file}, which regions.path names; convert the released regions first"
+            )
+
+
 def precomputed_gallery(path: str, part: str, ids: tuple[str, ...], source: str) -> Gallery:
     """The regions of some images from a gallery that may hold more of them.
 

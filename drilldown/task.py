@@ -11,7 +11,7 @@ from torch import nn
 
 from drilldown.data import CaptionedParts, load_captions
 from drilldown.drill_down import DrillDown
-from drilldown.features import RegionFeatures, prepared_features
+from drilldown.features import RegionFeatures, check_precomputed, prepared_features
 from drilldown.model_settings import ModelSettings
 from drilldown.models import load_model, new_model, second_stage
 from drilldown.noise import SEEDS, noisy
@@ -82,6 +82,8 @@ class Drilldown:
     def prepare(self, resume: bool = False, checkpoint: Path | None = None) -> None:
         """See `multiturn.task.Task.prepare`."""
         settings, turns = self.settings, max(self.settings.loss.turns, self.settings.evaluation.turns)
+        if settings.regions.path is not None:
+            check_precomputed(settings.regions.path)
         with launched().main_process_first():
             self.images_of = load_captions(settings.data, turns, first_with("scenes", checkpoint, self._output))
         self.features = prepared_features(

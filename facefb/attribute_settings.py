@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from data_prep.attributes import ATTRIBUTES
 from data_prep.faces import FaceSettings
 from facefb.settings import FeatureSettings
 from multiturn.settings import EvaluationSettings, TrainingSettings, at_least
@@ -79,6 +80,8 @@ class QuerySettings:
         at_least("count", self.count, 1)
         if not self.told or self.told != sorted(self.told) or self.told[0] < 1:
             raise ValueError(f"queries.told never falls and starts at 1 or more, such as [3, 4, 5]; not {self.told}")
+        if self.told[-1] > len(ATTRIBUTES):
+            raise ValueError(f"queries.told is at most the {len(ATTRIBUTES)} attributes, not {self.told[-1]}")
 
 
 @dataclass(frozen=True)

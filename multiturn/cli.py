@@ -61,7 +61,7 @@ class Parser(ArgumentParser):
     """jsonargparse's parser for the programs: settings of a task, and errors that name the key that was meant."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_Formatter, **options)
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
         self._settings: type | None = None
 
     def add_task(self, arguments: Sequence[str], configs: Path) -> None:
@@ -86,8 +86,7 @@ class Parser(ArgumentParser):
             hint = f"; did you mean {close[0]}?" if close else ""
             self.error(f"unknown task {task!r}; the tasks are {', '.join(names)}{hint}")
         path = configs / f"{task}.yaml"
-        module, _, name = yaml.safe_load(path.read_text(encoding="utf-8"))[SETTINGS_CLASS].rpartition(".")
-        settings: type = getattr(importlib.import_module(module), name)
+        settings = _settings_of(path)
         for file in _asked_configs(arguments):
             try:
                 check_plain(read_config(file), settings, file)
@@ -127,6 +126,22 @@ class Parser(ArgumentParser):
             asked = [f"--{found[1]}"]
         meant = [closest for name in asked if (closest := _closest(name, known))]
         return "".join([f"\n  did you mean {option}?" for option in meant])
+
+
+def _settings_of(path: Path) -> type:
+    """The class that a task's YAML file names.
+
+    Raises:
+        ValueError: it names none, or one that is not there.
+    """
+    name = yaml.safe_load(path.read_text(encoding="utf-8")).get(SETTINGS_CLASS, "")
+    module, _, own = name.rpartition(".")
+    if not module:
+        raise ValueError(f"{path} names no {SETTINGS_CLASS}: a dataclass of a module, such as facefb.settings.Settings")
+    try:
+        return vars(importlib.import_module(module))[own]
+    except (ImportError, KeyError) as reason:
+        raise ValueError(f"{path} names {SETTINGS_CLASS} {name}, which cannot be imported: {reason}") from reason
 
 
 def asked_checkpoint(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Path, list[str]]:

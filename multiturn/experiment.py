@@ -36,31 +36,51 @@ from multiturn.training import fit, save_pretrained
 from multiturn.trec import recorded
 from multiturn.trial import Outcome, Trial, run
 
+_COMMAND = "# begun by: "  # first words of config.yaml
 PACKAGES = ("multiturn-retrieval", "torch", "timm", "accelerate", "datasets", "numpy")
 
 
-def start_output(output: Path, config: str, resume: bool) -> None:
+def start_output(output: Path, config: str, resume: bool, resumable: bool = False) -> None:
     """Make an output folder and save the resolved configuration in it; of several processes only the first does.
 
+    The file begins with the command, which `command_of` reads: a run that is resumed is made again by its first one. A
+    folder with nothing but a configuration is that of a run that was refused, and may be begun anew.
+
+    Args:
+        resumable: whether the program has --resume.
     Raises:
         ValueError: the folder holds results, and they are not to be resumed, or were made with other settings than
             those that may change (`multiturn.settings.CHANGEABLE`).
     """
     if not launched().is_main_process:
         return
-    path = output / "config.yaml"
+    path, command = output / "config.yaml", _own_command()
     if path.exists():
-        if not resume:
-            raise ValueError(
-                f"{output} already holds results; add --resume to go on, choose another --output_dir, or delete it"
-            )
+        refused = [entry.name for entry in output.iterdir()] == [path.name]
+        if not (resume or refused):
+            remedy = "add --resume to go on, choose" if resumable else "choose"
+            raise ValueError(f"{output} already holds results; {remedy} another --output_dir, or delete it")
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if changed := list(_changed(before, yaml.safe_load(config))):
+        changed = list(_changed(before, yaml.safe_load(config)))
+        if changed and not refused:
             raise ValueError(
                 f"{output} was begun with other settings: {'; '.join(changed)}; give those it was begun with, or "
                 "choose another --output_dir"
             )
-    write_text(path, config)
+        if resume and not changed:
+            command = command_of(output)
+    write_text(path, f"{_COMMAND}{command}\n{config}")
+
+
+def command_of(output: Path) -> str:
+    """The command that began a folder; this program's own where the folder does not tell."""
+    path = output / "config.yaml"
+    first = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""
+    return first.removeprefix(_COMMAND) if first.startswith(_COMMAND) else _own_command()
+
+
+def _own_command() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _changed(before: Any, now: Any, name: str = "") -> Iterator[str]:
@@ -217,7 +237,7 @@ def publish(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, An
 
 def write_metrics(metrics: Mapping[str, Any], output: Path, name: str) -> dict[str, Any]:
     """Write metrics.json, figures and the page of an evaluation, as `publish` does, and print nothing."""
-    whole = {**metrics, "task": name, **origin()}
+    whole = {**metrics, "task": name, **origin(), "command": command_of(output)}
     write_text(output / "metrics.json", json.dumps(whole, indent=1, allow_nan=False))
     report_run(output)
     return whole
@@ -226,7 +246,7 @@ def write_metrics(metrics: Mapping[str, Any], output: Path, name: str) -> dict[s
 def origin() -> dict[str, Any]:
     """What made the numbers of a report: command, time and versions."""
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _own_command(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {package: found for package in PACKAGES if (found := _version(package))},
     }

@@ -124,7 +124,7 @@ def test_a_vocabulary_without_a_word_is_refused(drawn: CaptionedParts):
 
 def test_more_turns_than_captions_is_refused_with_the_remedy(drawn: CaptionedParts, cache: Path):
     with pytest.raises(
-        ValueError, match=r"'scene-\d+\.png' has 4 captions, too few for 5 turns; lower evaluation\.turns"
+        ValueError, match=r"drawn scenes have data\.captions 4, too few for 5 turns; lower evaluation\.turns"
     ):
         load_captions(DRAWN, 5, cache)
 

@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from drilldown.data import CaptionedImages, CaptionedParts, load_captions
-from drilldown.features import STANDARDISE, RegionFeatures, precomputed_gallery, prepared_features, region_encoder
+from drilldown.features import (
+    STANDARDISE,
+    RegionFeatures,
+    check_precomputed,
+    precomputed_gallery,
+    prepared_features,
+    region_encoder,
+)
 from drilldown.scenes_network import LABELS, SceneNetwork
 from drilldown.settings import CaptionSettings, RegionSettings
 from multiturn.encoders.catalogue import EncoderSettings
@@ -141,6 +148,9 @@ def test_a_gallery_of_whole_images_is_refused(images, tmp_path: Path):
 def test_a_precomputed_file_that_is_not_there_is_named(images, tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         precomputed_gallery(str(tmp_path / "nowhere.safetensors"), "test", images.test.ids, "")
+    (tmp_path / "train.safetensors").touch()
+    with pytest.raises(FileNotFoundError, match=r"no gallery at .*validation\.safetensors, which regions\.path names"):
+        check_precomputed(str(tmp_path / "{part}.safetensors"))
 
 
 def test_a_scene_network_of_another_run_can_be_used(images, tmp_path: Path):

@@ -1,18 +1,20 @@
 """Claims about the start of a run: results are never overwritten, and what differs on a resume is named."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from multiturn.experiment import start_output
+from multiturn.experiment import command_of, start_output
 
 CONFIG = {"task": "t", "gru": {"margin": 1.0}, "training": {"epochs": 3, "batch_size": 8}, "encoder": None}
 
 
 def begun(folder: Path, config: dict, resume: bool = True) -> str:
     start_output(folder, yaml.safe_dump(CONFIG), resume=False)
-    start_output(folder, yaml.safe_dump(config), resume)
+    (folder / "checkpoints").mkdir()
+    start_output(folder, yaml.safe_dump(config), resume, resumable=True)
     return (folder / "config.yaml").read_text()
 
 
@@ -20,6 +22,27 @@ def test_a_folder_with_results_is_refused_unless_it_is_resumed(tmp_path: Path):
     with pytest.raises(ValueError, match="already holds results; add --resume"):
         begun(tmp_path, CONFIG, resume=False)
     start_output(tmp_path, yaml.safe_dump(CONFIG), resume=True)
+    with pytest.raises(ValueError, match="already holds results; choose another"):
+        start_output(tmp_path, yaml.safe_dump(CONFIG), resume=False)
+
+
+def test_a_folder_of_a_run_that_was_refused_may_be_begun_anew(tmp_path: Path):
+    start_output(tmp_path, yaml.safe_dump(CONFIG), resume=False)
+    other = CONFIG | {"gru": {"margin": 2.0}}
+    start_output(tmp_path, yaml.safe_dump(other), resume=False)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == other
+
+
+def test_a_resumed_run_is_made_again_by_the_command_that_began_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/code/train.py", "--task", "t", "--gru.margin", "1.0"])
+    start_output(tmp_path, yaml.safe_dump(CONFIG), resume=False)
+    assert command_of(tmp_path) == "train.py --task t --gru.margin 1.0"
+    monkeypatch.setattr(sys, "argv", ["/code/train.py", "--task", "t", "--resume"])
+    start_output(tmp_path, yaml.safe_dump(CONFIG), resume=True)
+    (tmp_path / "checkpoints").mkdir()
+    start_output(tmp_path, yaml.safe_dump(CONFIG), resume=True)
+    assert command_of(tmp_path) == "train.py --task t --gru.margin 1.0"
+    assert command_of(tmp_path / "elsewhere") == "train.py --task t --resume"
 
 
 def test_more_epochs_may_be_asked_for(tmp_path: Path):
