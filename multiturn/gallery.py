@@ -1,12 +1,12 @@
 """The candidates of a retrieval: ids, vectors, regions and the fingerprint of their encoder; no search here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, UInt8
 from torch import Tensor
 
 from multiturn.gallery_files import GalleryFile, Table, description, writing
@@ -29,6 +29,8 @@ class Gallery:
         source: what the candidates are, as tables print it.
         mask: of a gallery of regions: False where a row only fills up the table, and is zero. Never score those.
         boxes: of regions: left, top, right, bottom as shares of width and height; None where nobody recorded them.
+        digests: of each item's content; None where nobody recorded them. Items can be added only with them.
+        left_out: items that have no vector: id -> reason and digest.
     Raises:
         ValueError: ids that repeat, are not ascending or do not match the vectors in number; fewer than two
             candidates; a vector that is not finite (its id is named); a mask or boxes that do not fit.
@@ -40,6 +42,8 @@ class Gallery:
     source: str
     mask: Bool[Tensor, "candidate region"] | None = None
     boxes: Float[Tensor, "candidate region 4"] | None = None
+    digests: UInt8[Tensor, "candidate 8"] | None = None
+    left_out: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.vectors):
@@ -69,6 +73,8 @@ class Gallery:
             check_places(tuple(self.vectors.shape[:2]), self.boxes, self.mask)
         elif self.boxes is not None:
             raise ValueError("boxes without regions; leave them out, or encode regions")
+        if self.digests is not None and len(self.digests) != len(self):
+            raise ValueError(f"{len(self.digests)} digests for {len(self)} candidates; leave them out")
 
     @classmethod
     def of(
@@ -129,13 +135,15 @@ class Gallery:
     def save(self, path: Path) -> None:
         """Write the gallery as one safetensors file, all or nothing.
 
+        One that was loaded keeps the digests of its items and the list of those left out, so that it can be added to.
+
         Raises:
             OSError: the disk is full or the folder cannot be written; an older file at `path` is untouched.
         """
-        tables = {"vectors": self.vectors, "mask": self.mask, "boxes": self.boxes}
+        tables = {"vectors": self.vectors, "mask": self.mask, "boxes": self.boxes, "digests": self.digests}
         kept = {name: one for name, one in tables.items() if one is not None}
         layout = {name: Table(one.dtype, tuple(one.shape[1:])) for name, one in kept.items()}
-        with writing(path, self.ids, self.fingerprint, self.source, layout) as file:
+        with writing(path, self.ids, self.fingerprint, self.source, layout, self.left_out) as file:
             file.append(kept)
 
     @classmethod
@@ -152,18 +160,17 @@ class Gallery:
             FileNotFoundError: no such file.
             ValueError: not a gallery file, a damaged one, another schema, or made by another encoder.
         """
-        from safetensors import safe_open
-
-        about = GalleryFile(path)
-        with safe_open(about.path, framework="pt") as file:
-            tables = {name: file.get_tensor(name) for name in ("vectors", "mask", "boxes") if name in about.tables}
+        file = GalleryFile(path)
+        tables = {name: file.mapped(name) for name in file.tables}
         gallery = cls(
-            tuple(about.ids),
+            tuple(file.ids),
             tables["vectors"],
-            about.fingerprint,
-            about.source,
+            file.fingerprint,
+            file.source,
             tables.get("mask"),
             tables.get("boxes"),
+            tables.get("digests"),
+            file.left_out,
         )
         if made_by is not None:
             gallery.check_made_by(made_by)

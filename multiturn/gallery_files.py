@@ -4,14 +4,17 @@ The format is safetensors: eight bytes with the header's length, a JSON header, 
 """
 
 import json
+import mmap
 import os
 import sys
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -66,6 +69,9 @@ class Table:
 class GalleryFile:
     """A gallery's file, of which rows are read when they are asked for.
 
+    It is opened once: whoever puts another file in its place meanwhile, ids and rows are those of the one that was
+    opened. It is closed with `close`, or when nothing refers to this object any more.
+
     Args:
         path: the file or its folder.
     Attributes:
@@ -80,30 +86,32 @@ class GalleryFile:
     """
 
     def __init__(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
         self.path = gallery_path(path)
+        self._handle = os.open(self.path, os.O_RDONLY)
+        self._closer = weakref.finalize(self, os.close, self._handle)
         try:
-            with safe_open(self.path, framework="pt") as file:  # It compares the header with the file's length.
-                metadata = file.metadata() or {}
+            header, start = _header(self._handle)
+            metadata = header.pop("__metadata__", {})
             about = json.loads(metadata.get("gallery", "null"))
             left_out = json.loads(metadata.get("left_out", "{}"))
-        except (SafetensorError, json.JSONDecodeError) as reason:
+        except (ValueError, KeyError, TypeError, AttributeError) as reason:
             raise ValueError(f"{self.path} is not a whole gallery file ({reason}); make it again") from reason
         if not isinstance(about, dict) or about.get("schema") != SCHEMA:
             raise ValueError(f"{self.path} is not a gallery of schema {SCHEMA}; make it again")
         self.ids: list[str] = about["ids"]
         self.fingerprint, self.source = str(about["fingerprint"]), str(about["source"])
         self.left_out: dict[str, tuple[str, str]] = {name: (why, digest) for name, (why, digest) in left_out.items()}
-        with self.path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
         self.tables = {
-            name: Table(DTYPES[table["dtype"]], tuple(table["shape"][1:]), 8 + size + table["data_offsets"][0])
+            name: Table(DTYPES[table["dtype"]], tuple(table["shape"][1:]), start + table["data_offsets"][0])
             for name, table in header.items()
             if name in TABLES
         }
-        wrong = [name for name in self.tables if header[name]["shape"][0] != len(self.ids)]
+        wrong = [
+            name
+            for name, table in self.tables.items()
+            if (header[name]["shape"][0], table.row_bytes * len(self.ids))
+            != (len(self.ids), header[name]["data_offsets"][1] - header[name]["data_offsets"][0])
+        ]
         if wrong or "vectors" not in self.tables:
             told = f"another number of {wrong[0]}" if wrong else "no vectors"
             raise ValueError(f"{self.path} has {len(self.ids)} ids, but {told}; make it again")
@@ -111,15 +119,29 @@ class GalleryFile:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def close(self) -> None:
+        """Close the file; no more rows can be read, and tables that are mapped stay."""
+        self._closer()
+
     def read(self, name: str, first: int, last: int) -> Tensor:
         """Rows [first, last) of a table, in memory of their own."""
         table = self.tables[name]
         rows = torch.empty(last - first, *table.row, dtype=table.dtype)
         if rows.numel():
-            with self.path.open("rb", buffering=0) as file:
-                file.seek(table.start + first * table.row_bytes)
-                _fill(file, _bytes(rows), self.path)
+            _fill(self._handle, _bytes(rows), table.start + first * table.row_bytes, self.path)
         return rows
+
+    def mapped(self, name: str) -> Tensor:
+        """A whole table that stays in the file, mapped into memory; what is written to it changes no file."""
+        table, rows = self.tables[name], len(self)
+        if not rows * prod(table.row):
+            return torch.empty(rows, *table.row, dtype=table.dtype)
+        numbers = torch.frombuffer(self._mapping, dtype=table.dtype, count=rows * prod(table.row), offset=table.start)
+        return numbers.view(rows, *table.row)
+
+    @cached_property
+    def _mapping(self) -> mmap.mmap:
+        return mmap.mmap(self._handle, 0, access=mmap.ACCESS_COPY)
 
     def blocks(self, most_bytes: int = 1 << 26) -> Iterator[range]:
         """Ranges of rows, in order, whose vectors take at most so many bytes (or are one row)."""
@@ -218,9 +240,33 @@ def _bytes(rows: Tensor) -> memoryview:
     return rows.flatten().view(torch.uint8).numpy().data
 
 
-def _fill(file: BinaryIO, into: memoryview, path: Path) -> None:
+def _header(handle: int) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file, and the first byte of its tables.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is none, or the file is longer or shorter than it says.
+    """
+    size = os.fstat(handle).st_size
+    length = int.from_bytes(os.pread(handle, 8, 0), "little")
+    if 8 + length > size:
+        raise ValueError(f"its header ends behind its {size:,} bytes")
+    header = json.loads(os.pread(handle, length, 8))
+    if not isinstance(header, dict):
+        raise ValueError("its header is no JSON object")
+    end = 8 + length
+    end = 8 + length
+    for first, last in sorted(one["data_offsets"] for name, one in header.items() if name != "__metadata__"):
+        if 8 + length + first != end:
+            raise ValueError("its tables do not lie one behind the other")
+        end = 8 + length + last
+    if end != size:
+        raise ValueError(f"it has {size:,} bytes instead of {end:,}")
+    return header, 8 + length
+
+
+def _fill(handle: int, into: memoryview, place: int, path: Path) -> None:
     while into:
-        read = file.readinto(into)  # type: ignore[attr-defined]
+        read = os.preadv(handle, [into], place)
         if not read:
             raise ValueError(f"{path} ends before its last row; make it again")
-        into = into[read:]
+        into, place = into[read:], place + read

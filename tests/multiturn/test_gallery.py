@@ -1,5 +1,6 @@
 """Claims about galleries: they check themselves, and a file of one is whole or is not there."""
 
+import os
 import random
 import re
 import signal
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from multiturn import gallery as gallery_module
 from multiturn.gallery import Gallery
+from multiturn.gallery_files import GalleryFile, Table, writing
 from multiturn.regions import Regions
 
 SAVES_FOR_EVER = """
@@ -206,3 +209,55 @@ def test_vectors_of_a_loaded_gallery_lie_in_its_file(tmp_path: Path):
     ]
     start = gallery.vectors.data_ptr()
     assert any(int(first, 16) <= start < int(last, 16) for first, last in places)
+
+
+def numbered(name: str, number: float, size: int = 300) -> Gallery:
+    """A gallery whose ids tell its vectors."""
+    return Gallery.of([f"{name}{place:03d}" for place in range(size)], torch.full((size, 4), number), "f", name)
+
+
+def test_rows_come_from_the_file_whose_ids_were_read_also_where_another_takes_its_place(tmp_path: Path):
+    numbered("a", 1.0).save(tmp_path / "g")
+    file = GalleryFile(tmp_path / "g")
+    numbered("b", 2.0, 500).save(tmp_path / "g")
+    assert file.ids[0] == "a000" and bool((file.read("vectors", 0, 300) == 1.0).all())
+    assert bool((file.mapped("vectors") == 1.0).all())
+
+
+def test_a_gallery_that_is_replaced_between_its_header_and_its_vectors_is_loaded_as_one(tmp_path: Path, monkeypatch):
+    numbered("a", 1.0).save(tmp_path / "g")
+
+    class Replaced(GalleryFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            numbered("b", 2.0, 500).save(path)
+
+    monkeypatch.setattr(gallery_module, "GalleryFile", Replaced)
+    read = Gallery.load(tmp_path / "g")
+    assert read.ids[0] == "a000" and bool((read.vectors == 1.0).all())
+
+
+def test_a_gallery_that_is_dropped_leaves_no_file_open(tmp_path: Path):
+    small().save(tmp_path / "g")
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(20):
+        GalleryFile(tmp_path / "g")
+        assert Gallery.load(tmp_path / "g").ids == ("a", "b")
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_table_that_lies_elsewhere_than_the_header_says_is_refused(tmp_path: Path):
+    small().save(tmp_path / "g")
+    whole = (tmp_path / "g").read_bytes()
+    for wrong in (whole.replace(b"[0, 8]", b"[0, 4]"), whole.replace(b"[0, 8]", b"[4, 8]"), whole + b"1234"):
+        (tmp_path / "g").write_bytes(wrong)
+        with pytest.raises(ValueError, match=r"not a whole gallery file.*make it again"):
+            GalleryFile(tmp_path / "g")
+
+
+def test_a_loaded_gallery_is_saved_with_the_digests_and_what_was_left_out(tmp_path: Path):
+    tables = {"vectors": Table(torch.float32, (1,)), "digests": Table(torch.uint8, (8,))}
+    with writing(tmp_path / "g", ["a", "b"], "f", "s", tables, {"c": ("no face was found", "00" * 8)}) as file:
+        file.append({"vectors": torch.ones(2, 1), "digests": torch.arange(16, dtype=torch.uint8).view(2, 8)})
+    Gallery.load(tmp_path / "g").save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "g").read_bytes()
