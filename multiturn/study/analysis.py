@@ -26,38 +26,44 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
     Only trials that are over count, those included that somebody left and whose limit has passed since. The time of a
     trial in which the target was not found is censored: it counts as the limit where there is one, and as the time
     until the participant stopped otherwise. By system, `open` says how many trials are not over, and `first` how many
-    participants came to it first; `warnings` says in words what these mean.
+    participants came to it first; `warnings` says in words what these mean. A system to which nobody has said anything
+    has no numbers by turn, and comes last. `scores` are those of questionnaires on all systems together, where they
+    change from trial to trial.
 
     Args:
         settings: of intervals and R@K.
     Raises:
-        ValueError: no trial is over, or nothing was said in any trial with a system.
+        ValueError: no trial is over, or nothing was said in any.
     """
     over = [record for record in records.trials if record.trial.ended is not None]
     if not over:
         raise ValueError("no trial is over yet; come back when somebody has taken part")
     still_open = {name: sum(one.trial.ended is None for one in records.of(name)) for name in records.protocol.systems}
     first = {name: sum(one.position == 0 for one in records.of(name)) for name in records.protocol.systems}
+    spoken = {record.system for record in over if _said(record)}
     systems = [name for name in records.protocol.systems if any(record.system == name for record in over)]
-    for name in systems:
-        if not any(len(record.trial.turns) > 1 for record in over if record.system == name):
-            raise ValueError(f"nobody has said anything to {name} yet; come back when somebody has")
+    if not spoken:
+        raise ValueError(f"nobody has said anything to {' or '.join(systems)} yet; come back when somebody has")
+    systems.sort(key=lambda name: name not in spoken)
     return {
         "participants": len(records.participants),
         "finished": len(records.finished),
         "trials": len(over),
         "open": still_open,
         "first": first,
-        "warnings": _warnings(still_open, first),
+        "warnings": _warnings(still_open, first, [name for name in systems if name not in spoken]),
         "targets": len({record.target for record in over}),
         "systems": {name: _system(records, [r for r in over if r.system == name], settings) for name in systems},
+        "scores": _summaries(records, "", settings),
         "order": _by_position(over, _time(records)),
-        "comparisons": _compared(records, over, systems, settings),
+        "comparisons": [
+            row for row in _compared(records, over, systems, settings) if row["pairs"] or row["model"] is not None
+        ],
     }
 
 
-def _warnings(still_open: Mapping[str, int], first: Mapping[str, int]) -> list[str]:
-    lines = []
+def _warnings(still_open: Mapping[str, int], first: Mapping[str, int], silent: Sequence[str]) -> list[str]:
+    lines = [f"Nobody has said anything to {name}: it has no numbers by turn." for name in silent]
     if any(still_open.values()):
         lines.append(f"Trials that are not over and count nowhere: {_counts(still_open)}.")
     if max(first.values()) - min(first.values()) > 1:
@@ -83,10 +89,6 @@ def _time(records: Records) -> Measure:
 def _system(records: Records, trials: Sequence[Record], settings: EvaluationSettings) -> dict[str, Any]:
     name = trials[0].system
     found = [record for record in trials if record.found]
-    scores = {
-        questionnaire: [one.score for one in records.answers if (one.system, one.name) == (name, questionnaire)]
-        for questionnaire in records.protocol.questionnaires
-    }
     return {
         "trials": len(trials),
         "participants": len({record.participant for record in trials}),
@@ -103,9 +105,21 @@ def _system(records: Records, trials: Sequence[Record], settings: EvaluationSett
         "undone": sum(len(record.trial.undone) for record in trials),
         "missed_pages": sum(record.trial.missed for record in trials),
         "missed_trials": sum(record.trial.missed > 0 for record in trials),
-        "scores": {name: _summary(np.array(values), settings) for name, values in scores.items() if values},
-        "per_turn": per_turn(_results(records, trials), settings, [f"R@{k}" for k in settings.recall_at]),
+        "scores": _summaries(records, name, settings),
+        "per_turn": per_turn(_results(records, trials), settings, [f"R@{k}" for k in settings.recall_at])
+        if any(map(_said, trials))
+        else [],
     }
+
+
+def _said(record: Record) -> bool:
+    return len(record.trial.turns) > 1
+
+
+def _summaries(records: Records, system: str, settings: EvaluationSettings) -> dict[str, Any]:
+    """Questionnaires on a system; on all of them together if "", where they change from trial to trial."""
+    scores = {name: _scores(records, system, name) for name in records.protocol.questionnaires}
+    return {name: _summary(np.array(list(of.values())), settings) for name, of in scores.items() if of}
 
 
 def _over_people(trials: Sequence[Record], measure: Measure, settings: EvaluationSettings) -> dict[str, Any]:
@@ -195,7 +209,7 @@ def _means(trials: Sequence[Record], system: str, measure: Measure, over: str) -
 
 
 def _scores(records: Records, system: str, questionnaire: str) -> dict[str, float]:
-    """Scores that participants gave a system."""
+    """Scores that participants gave a system, each once."""
     found = [one for one in records.answers if (one.system, one.name) == (system, questionnaire)]
     return {answers.participant: answers.score for answers in found}
 
