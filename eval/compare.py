@@ -45,14 +45,18 @@ def main(arguments: Sequence[str]) -> None:
     from multiturn.report.comparison import comparison_line, paired_table, write_comparison
     from multiturn.report.tables import markdown_table
     from multiturn.result_files import read_ranks
+    from multiturn.result_tables import ARRAY, TABLES
     from multiturn.results import Results
     from multiturn.run_folder import read_run
 
+    left_out: list[str] = []
+
     def results(path: Path) -> Results:
-        if path.is_dir() or not path.exists():
+        if path.is_dir() or not (path.exists() or path.suffix in (*TABLES, ARRAY)):
             return read_run(local_checkpoint(path, "run"))
         searched = Searched.of(options.gallery, options.gallery_size)
         rows = read_ranks(path, searched, options.qrels, None, 0)
+        left_out.extend(rows.notes)
         return tabulate(rows, path.stem, searched.candidates, {"seen": settings.seen})
 
     runs = [results(path) for path in options.runs]
@@ -63,6 +67,7 @@ def main(arguments: Sequence[str]) -> None:
     ]
     metrics = [options.metric] if isinstance(options.metric, str) else options.metric
     comparison = compare(runs, metrics, settings, options.turn, options.all_pairs, options.allow)
+    comparison["warnings"] = [*left_out, *comparison["warnings"]]
     page = write_comparison(comparison, options.output_dir)
     print(markdown_table(paired_table(comparison), comparison_line(comparison)))
     for line in comparison["warnings"]:

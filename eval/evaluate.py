@@ -17,11 +17,17 @@ EXAMPLES = """examples:
   python -m eval.evaluate --ranks theirs.csv --gallery_size 9896 --name theirs --output_dir runs/theirs
   python -m eval.evaluate --scores theirs.run --qrels theirs.qrels --gallery ids.txt --output_dir runs/theirs
 """
-FILES = """a table (.parquet or .csv) has the columns session, turn, target and
-  for --ranks   rank, and rank_worst where ranks tie
-  for --scores  candidate and score, higher is better; or, in parquet, lists `scores` in the gallery's order
-an array (.npy) has the axes session, turn and, for --scores, candidate; any other file is a TREC run.
-Turn 0 is before any reply. Ranks count from 1.
+FILES = """The end of a file's name says how it is read:
+  .parquet .csv .tsv .jsonl   a table with columns (of .jsonl: an object a line, with keys) session, turn, target and
+                                for --ranks   rank, and rank_worst where ranks tie
+                                for --scores  candidate and score, higher is better; or, in .parquet and .jsonl,
+                                              lists `scores` in the order of --gallery
+  .npy                        an array with axes session, turn and, for --scores, candidate; it may have a last axis
+                              of (rank, rank_worst) for --ranks; --targets says who is looked for
+  .trec .run .txt             a TREC run, lines `SESSION_TURN Q0 CANDIDATE RANK SCORE TAG`; --qrels has the targets, in
+                              lines `SESSION_TURN 0 TARGET 1`; the query of session 17 after one reply is 17_1
+Turn 0 is before any reply. Ranks count from 1. Lists of --scores and runs may end before the gallery does: what they
+leave out counts as equal, below all that they list, and it is printed how much that is.
 
 examples:
   python -m eval.evaluate --ranks theirs.csv --gallery_size 9896 --name theirs --output_dir runs/theirs
@@ -67,7 +73,7 @@ def of_files(arguments: Sequence[str]) -> None:
     parser.add_argument("--ranks", type=Path, help="file of ranks of the targets")
     parser.add_argument("--scores", type=Path, help="file of scores of candidates")
     parser.add_argument("--control", type=Path, help="the same without feedback: gives the share that feedback harms")
-    parser.add_argument("--qrels", type=Path, help="targets of a TREC run")
+    parser.add_argument("--qrels", type=Path, help="targets of a TREC run, lines `SESSION_TURN 0 TARGET 1`")
     parser.add_argument("--targets", type=Path, help="targets of an .npy, one a line")
     parser.add_argument("--first_turn", type=int, default=0, help="number of the turn in the first column of an .npy")
     parser.add_argument("--gallery", type=Path, help="gallery that was searched: .safetensors, or a text of ids")
@@ -95,13 +101,17 @@ def of_files(arguments: Sequence[str]) -> None:
     searched = Searched.of(options.gallery, options.gallery_size)
     read, path = (read_ranks, options.ranks) if options.scores is None else (read_scores, options.scores)
 
+    notes: list[str] = []
+
     def results(file: Path, name: str) -> Results:
         rows = read(file, searched, options.qrels, options.targets, options.first_turn)
+        notes.extend(rows.notes)
         return tabulate(rows, name, searched.candidates, {"seen": settings.seen}, options.ended)
 
     model = results(path, options.name or path.stem)
     others = [] if options.control is None else [("control", results(options.control, options.control.stem))]
     metrics = summarise(model, others, settings, options.data)
+    metrics["warnings"] = [*notes, *metrics["warnings"]]
     start_output(options.output_dir, parser.dump(options), resume=False)
     write_ranks(model, options.output_dir / "ranks.parquet")
     keep_sessions(options.output_dir, model, others[0][1] if others else None)

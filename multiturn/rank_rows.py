@@ -90,6 +90,7 @@ class Rows:
         source: the file, for messages.
         best: rank if ties fall in the target's favour; as read, still to be checked.
         worst: rank if they fall against it.
+        notes: sentences that a reader of the results must know of the file.
     """
 
     source: str
@@ -98,6 +99,7 @@ class Rows:
     targets: Sequence[str]
     best: np.ndarray
     worst: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def where(self, row: int) -> str:
         """A row as messages name it."""

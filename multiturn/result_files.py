@@ -1,4 +1,4 @@
-"""Reads the results of any system from files: ranks or scores in parquet, csv, npy or TREC runs."""
+"""Reads the results of any system from files of ranks or scores; how each format is opened is in result_tables.py."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +8,18 @@ import torch
 
 from multiturn.rank_rows import Rows, Searched
 from multiturn.ranks import ranks_of_targets
+from multiturn.result_tables import (
+    ARRAY,
+    TABLES,
+    check_numbers,
+    check_run,
+    check_there,
+    column,
+    read_array,
+    read_columns,
+)
 from multiturn.trec import Lists, read_trec
 
-TABLES = (".parquet", ".csv")
 BLOCK = 50_000_000  # scores in memory at once
 
 
@@ -18,46 +27,48 @@ def read_ranks(path: Path, searched: Searched, qrels: Path | None, targets: Path
     """Read ranks: columns session, turn, target, rank and perhaps rank_worst; an array; or a run's rank column.
 
     Args:
-        path: .parquet or .csv; .npy of ranks, sessions by turns, perhaps by (rank, rank_worst); or a TREC run. A target
-            that a run does not list stands anywhere below its last line.
+        path: .parquet, .csv, .tsv or .jsonl; .npy of ranks, sessions by turns, perhaps by (rank, rank_worst); or a TREC
+            run: .trec, .run, .txt or no suffix. A target that a run does not list stands anywhere below its last line.
         qrels: of a TREC run.
         targets: of an .npy: one id a line; sessions are their own targets if not given.
         start: number of the turn in the first column of an .npy.
     Raises:
-        ValueError: a column that is missing, or ids that are not in the gallery.
+        ValueError: a file that cannot be read, a column that is missing, or ids that are not in the gallery.
+        FileNotFoundError: there is no such file.
     """
     if path.suffix in TABLES:
-        columns = _columns(path)
-        best = _column(columns, "rank", path)
+        columns = read_columns(path)
+        best = column(columns, "rank", path)
         worst = columns.get("rank_worst", best)
         return _checked(_rows(columns, path, best, worst), searched)
-    if path.suffix == ".npy":
-        table = _array(path, (2, 3))
+    if path.suffix == ARRAY:
+        table = read_array(path, (2, 3))
         if table.ndim == 3 and table.shape[2] != 2:
             raise ValueError(f"{path} has the shape {table.shape}; the third axis of ranks is (rank, rank_worst)")
         ends = (table, table) if table.ndim == 2 else (table[..., 0], table[..., 1])
         names = [str(place) for place in range(len(table))] if targets is None else _targets(targets, len(table))
         rows = _grid(path, names, table.shape[1], start, *(end.reshape(-1) for end in ends))
         return rows if targets is None else _checked(rows, searched)
-    return _of_lists(read_trec(path, _needed(qrels, path)), searched, by_score=False)
+    return _of_lists(_run(path, qrels), searched, by_score=False)
 
 
 def read_scores(path: Path, searched: Searched, qrels: Path | None, targets: Path | None, start: int) -> Rows:
     """Read scores, higher is better, and rank the targets among them, with the bounds of ties.
 
     Args:
-        path: .parquet or .csv with columns session, turn, target, candidate, score; .parquet with session, turn,
-            target and lists `scores` in the order of the gallery; .npy, sessions by turns by candidates; or a TREC run.
-            A target that is not listed stands anywhere below what is.
+        path: a table with columns session, turn, target, candidate, score, or, in .parquet and .jsonl, with session,
+            turn, target and lists `scores` in the order of the gallery; .npy, sessions by turns by candidates; or a
+            TREC run. A target that is not listed stands anywhere below what is.
         qrels: of a TREC run.
         targets: of an .npy: one id or position a line.
         start: number of the turn in the first column of an .npy.
     Raises:
         ValueError: a score is NaN or infinite, a candidate is listed twice, a column is missing, or ids that are not
-            in the gallery.
+            in the gallery; a file that cannot be read.
+        FileNotFoundError: there is no such file.
     """
     if path.suffix in TABLES:
-        columns = _columns(path)
+        columns = read_columns(path)
         if "scores" in columns:
             rows = _rows(columns, path, np.zeros(0), np.zeros(0))
             lengths = {len(row) for row in columns["scores"]}
@@ -67,43 +78,28 @@ def read_scores(path: Path, searched: Searched, qrels: Path | None, targets: Pat
                 )
             return _of_scores(rows, np.stack(list(columns["scores"])), searched)
         return _of_lists(_lists(columns, path), searched, by_score=True)
-    if path.suffix == ".npy":
-        table = _array(path, (3,))
+    if path.suffix == ARRAY:
+        table = read_array(path, (3,))
         if table.shape[2] != searched.candidates.size:
             raise ValueError(f"{path} has scores of {table.shape[2]} candidates, not of {searched.candidates.size}")
         if targets is None:
             raise ValueError(f"{path} does not say who is looked for; give --targets FILE, one id or position a line")
         rows = _grid(path, _targets(targets, len(table)), table.shape[1], start, np.zeros(0), np.zeros(0))
         return _of_scores(rows, table.reshape(-1, table.shape[2]), searched)
-    return _of_lists(read_trec(path, _needed(qrels, path)), searched, by_score=True)
-
-
-def _columns(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix == ".parquet":
-        from pyarrow.parquet import read_table as read
-    else:
-        from pyarrow.csv import read_csv as read
-    table = read(path)
-    return {name: table.column(name).to_numpy() for name in table.column_names}
-
-
-def _column(columns: Mapping[str, np.ndarray], name: str, path: Path) -> np.ndarray:
-    if name not in columns:
-        raise ValueError(f"{path} has no column {name!r}, only {', '.join(columns)}; name its columns so")
-    return columns[name]
+    return _of_lists(_run(path, qrels), searched, by_score=True)
 
 
 def _keys(columns: Mapping[str, np.ndarray], path: Path) -> tuple[list[str], list[int], list[str]]:
-    sessions, turns, targets = (_column(columns, name, path) for name in ("session", "turn", "target"))
+    sessions, turns, targets = (column(columns, name, path) for name in ("session", "turn", "target"))
+    check_numbers(turns, "turn", path)
     if not np.issubdtype(turns.dtype, np.integer):
-        raise ValueError(f"{path}: turns are whole numbers, and the column holds {turns.dtype}")
+        raise ValueError(f"{path}: turns are whole numbers from 0, and column 'turn' holds such as {turns[0]!s}")
     return [str(one) for one in sessions.tolist()], turns.tolist(), [str(one) for one in targets.tolist()]
 
 
 def _rows(columns: Mapping[str, np.ndarray], path: Path, best: np.ndarray, worst: np.ndarray) -> Rows:
-    for end in (best, worst):
-        if not np.issubdtype(end.dtype, np.number):
-            raise ValueError(f"{path}: ranks are numbers, and the column holds {end.dtype}")
+    for name, end in (("rank", best), ("rank_worst", worst)):
+        check_numbers(end, name, path)
     return Rows(str(path), *_keys(columns, path), best, worst)
 
 
@@ -114,19 +110,10 @@ def _lists(columns: Mapping[str, np.ndarray], path: Path) -> Lists:
     for query, target in zip(queries, targets, strict=True):
         if looked_for.setdefault(query, target) != target:
             raise ValueError(f"{path}: session {query[0]!r} looks for {looked_for[query]!r} and {target!r} in one turn")
-    scores = _column(columns, "score", path)
-    if not np.issubdtype(scores.dtype, np.number):
-        raise ValueError(f"{path}: scores are numbers, and the column holds {scores.dtype}")
-    names = [str(one) for one in _column(columns, "candidate", path).tolist()]
-    return Lists(str(path), looked_for, queries, names, [], scores.tolist())
-
-
-def _array(path: Path, dimensions: tuple[int, ...]) -> np.ndarray:
-    table = np.load(path, mmap_mode="r", allow_pickle=False)
-    if table.ndim not in dimensions or not np.issubdtype(table.dtype, np.number):
-        wanted = " or ".join(str(one) for one in dimensions)
-        raise ValueError(f"{path} holds {table.dtype} of shape {table.shape}, not numbers of {wanted} dimensions")
-    return table
+    scores = column(columns, "score", path)
+    check_numbers(scores, "score", path)
+    names = [str(one) for one in column(columns, "candidate", path).tolist()]
+    return Lists(str(path), looked_for, queries, names, [], scores.astype(np.float64).tolist())
 
 
 def _targets(path: Path, sessions: int) -> list[str]:
@@ -148,10 +135,16 @@ def _grid(path: Path, targets: list[str], turns: int, start: int, best: np.ndarr
     )
 
 
-def _needed(qrels: Path | None, run: Path) -> Path:
+def _run(path: Path, qrels: Path | None) -> Lists:
+    check_run(path)
     if qrels is None:
-        raise ValueError(f"{run} is read as a TREC run, which does not say who is looked for; give --qrels FILE")
-    return qrels
+        raise ValueError(f"{path} is read as a TREC run, which does not say who is looked for; give --qrels FILE")
+    for file in (path, qrels):
+        check_there(file)
+    try:
+        return read_trec(path, qrels)
+    except UnicodeDecodeError as reason:
+        raise ValueError(f"{path} or {qrels} is no text: {reason}") from reason
 
 
 def _checked(rows: Rows, searched: Searched) -> Rows:
@@ -199,7 +192,8 @@ def _of_lists(lists: Lists, searched: Searched, by_score: bool) -> Rows:
                 f"{lists.source} has no line for session {query[0]!r}, turn {query[1]}, whose target is given; leave "
                 "it out of the qrels if the session had ended, or list what was found"
             )
-    ends = [_ends(one, lists.targets[query], searched.candidates.size, by_score) for query, one in found.items()]
+    size = searched.candidates.size
+    ends = [_ends(one, lists.targets[query], size, by_score) for query, one in found.items()]
     return Rows(
         lists.source,
         [session for session, _ in found],
@@ -207,6 +201,27 @@ def _of_lists(lists: Lists, searched: Searched, by_score: bool) -> Rows:
         [lists.targets[query] for query in found],
         np.array([best for best, _ in ends]),
         np.array([worst for _, worst in ends]),
+        _unlisted(lists, found, size),
+    )
+
+
+def _unlisted(lists: Lists, found: Mapping[tuple[str, int], Mapping[str, float]], size: int) -> tuple[str, ...]:
+    """A sentence if lists end before the gallery does: how many candidates are not in them, and how these count."""
+    short = [query for query, one in found.items() if len(one) < size]
+    if not short:
+        return ()
+    missing = sum(size - len(found[query]) for query in short)
+    lost = [query for query in short if lists.targets[query] not in found[query]]
+    of_sessions = len({session for session, _ in lost})
+    counted = (
+        f"{len(lost):,} targets of {of_sessions:,} sessions are among them, with the mean of the ranks that are left"
+        if lost
+        else "every target is listed"
+    )
+    return (
+        f"{lists.source}: {missing:,} of {size * len(found):,} candidates are not listed, in {len(short):,} of "
+        f"{len(found):,} turns of {len({session for session, _ in short}):,} sessions; they count as equal, below all "
+        f"that are listed; {counted}",
     )
 
 

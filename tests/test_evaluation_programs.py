@@ -104,6 +104,39 @@ def test_bad_ranks_end_with_one_clear_line_and_leave_nothing(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["evaluate", "compare"])
+def test_a_run_that_was_cut_is_read_and_the_page_says_what_is_missing(tmp_path: Path, name: str):
+    queries = [f"{session}_{turn}" for session in "st" for turn in (0, 1)]
+    for run, found in (("one", 4), ("two", 3)):
+        lines = [f"{query} Q0 {found} 1 0.5 x\n" for query in queries]
+        (tmp_path / f"{run}.trec").write_text("".join(lines))
+    (tmp_path / "qrels.trec").write_text("".join(f"{query} 0 3 1\n" for query in queries))
+    runs = [tmp_path / "one.trec", tmp_path / "two.trec"]
+    asked = ["--ranks", runs[0]] if name == "evaluate" else runs
+    rest = ["--qrels", tmp_path / "qrels.trec", "--gallery_size", "9", "--output_dir", tmp_path / "out", *RESAMPLES]
+    answer = program(name, *asked, *rest)
+    assert answer.returncode == 0, answer.stderr
+    words = "one.trec: 32 of 36 candidates are not listed, in 4 of 4 turns of 2 sessions; they count as equal"
+    page = tmp_path / "out" / ("report.html" if name == "evaluate" else "comparison.html")
+    assert words in answer.stdout and words in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_file_of_ranks_that_is_not_there_is_named_by_both_programs(tmp_path: Path):
+    gone = tmp_path / "gone.csv"
+    for arguments in (["evaluate", "--ranks", gone], ["compare", gone, gone]):
+        answer = program(*arguments, "--gallery_size", "9", "--output_dir", tmp_path / "out")
+        assert answer.returncode == 1
+        assert answer.stderr.strip().splitlines()[-1] == f"error: there is no file {gone}"
+
+
+def test_help_tells_every_form_of_a_file_of_results():
+    shown = program("evaluate", "--ranks", "x.csv", "--help").stdout
+    for words in (".tsv", ".jsonl", "`SESSION_TURN Q0 CANDIDATE RANK SCORE TAG`", "`SESSION_TURN 0 TARGET 1`", "17_1"):
+        assert words in shown
+
+
 def test_ranks_and_scores_at_once_are_refused(tmp_path: Path):
     answer = program("evaluate", "--ranks", "a.csv", "--scores", "b.csv", "--output_dir", tmp_path)
     assert answer.returncode == 2
