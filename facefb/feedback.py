@@ -139,7 +139,15 @@ class AttributeFeedback:
 
         As in "same: Smiling, Young; differs: Male"; or what the target has and lacks, as in "Smiling, not Male", then
         "also Young". What the shown face has is known, as it is to the simulated witness.
+
+        Raises:
+            ValueError: no face is shown, or the text cannot be understood.
         """
+        if not turn.shown.shape[1]:
+            raise ValueError(
+                "no face is shown that the target could be compared with; give the session an opening page, with one "
+                "face at least"
+            )
         about, known = turn.shown[:, 0], self._shown
         candidate, before = known[about], None
         if isinstance(turn.reply, AttributeReply):

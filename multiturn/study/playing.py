@@ -1,13 +1,13 @@
 """Scripts played with a system, in batches whose sessions are of one kind and length; files are written elsewhere."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 import torch
 
-from multiturn.replies import Reply, reply_from_rows
+from multiturn.replies import AttributeReply, ImageReply, RelevanceReply, Reply, WantedReply, reply_from_rows
 from multiturn.session import Seen, Session, Turn
 from multiturn.study.scripts import Said, Script
 from multiturn.study.systems import System
@@ -61,13 +61,13 @@ def play_together(
     turns = [session.show()]
     replies: list[Reply | None] = [None] * len(scripts)
     for place in range(len(scripts[0].said)):
-        rows = [
-            reply_row(
-                system, script.said[place], _of(turns[-1], row, replies[row]), f"{script.where}, turn {place + 1}"
-            )
-            for row, script in enumerate(scripts)
-        ]
-        kinds = [(row.get("kind"), len(row.get("judged", ()))) for row in rows]
+        rows = []
+        for row, script in enumerate(scripts):
+            where = f"{script.where}, turn {place + 1}"
+            said = reply_row(system, script.said[place], _of(turns[-1], row, replies[row]), where)
+            replies[row] = _reply(said, places, where)
+            rows.append(said)
+        kinds = [_kind(reply) for reply in replies]
         if len(set(kinds)) > 1:
             for kind in dict.fromkeys(kinds):
                 alike = [script for script, its in zip(scripts, kinds, strict=True) if its == kind]
@@ -75,13 +75,29 @@ def play_together(
             return
         try:
             turns.append(session.tell(reply_from_rows(rows, places)))
-            replies = [reply_from_rows([row], places) for row in rows]
         except ValueError as reason:
             raise ValueError(f"{scripts[0].where}, turn {place + 1}: {reason}") from reason
     if ranked is not None:
         target = system.gallery.positions([script.target for script in scripts])
         turns = [replace(turn, ranks=ranked(turn, target)) for turn in turns]
     yield Played(tuple(scripts), tuple(turns))
+
+
+def _reply(row: Row, places: Mapping[str, int], where: str) -> Reply:
+    """The reply of one session."""
+    try:
+        return reply_from_rows([row], places)
+    except ValueError as reason:
+        raise ValueError(f"{where}: {reason}") from reason
+
+
+def _kind(reply: Reply | None) -> tuple[type, int]:
+    """What replies of one batch have in common: their kind, and of how many things they speak."""
+    match reply:
+        case AttributeReply(_, _, signs) | WantedReply(signs) | RelevanceReply(_, signs) | ImageReply(_, signs):
+            return type(reply), signs.shape[1]
+        case _:
+            return type(reply), 0
 
 
 def reply_row(system: System, said: Said, turn: Turn, where: str) -> Row:

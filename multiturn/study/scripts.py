@@ -1,9 +1,11 @@
 """What people said in their sessions, recorded: one JSON line a session; who plays it is in `playing`."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +43,19 @@ def read_queries(path: Path, protocol: StudyProtocol) -> list[Script]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no line in it, or a line that cannot be read (its number is named), has an unknown key, more turns
-            than the protocol, a target that is not among the protocol's, or a participant and target as before.
+        ValueError: no line in it, or a line that cannot be read (its number is named), has an unknown key or one twice,
+            more turns than the protocol, a target that is not among the protocol's or is on its opening page, or a
+            participant and target as before.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no queries at {path}; write one JSON object a line: target, participant, turns")
     scripts: list[Script] = []
     taken: dict[tuple[str, str], str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as reason:
+        raise ValueError(f"{path} is not UTF-8 ({reason}); write the queries as a JSON object a line") from reason
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         where = f"{path.name}, line {number}"
@@ -84,7 +91,7 @@ def check_targets(scripts: Sequence[Script], ids: Collection[str], source: str) 
 
 def _script(line: str, number: int, where: str) -> Script:
     try:
-        entry = json.loads(line)
+        entry = json.loads(line, object_pairs_hook=partial(_once, where))
     except json.JSONDecodeError as reason:
         raise ValueError(f"{where}: no JSON ({reason})") from reason
     if not isinstance(entry, dict):
@@ -101,8 +108,8 @@ def _script(line: str, number: int, where: str) -> Script:
         raise ValueError(f"{where}: turns is {said!r:.60}; write a list of texts or of replies, at least one")
     if not isinstance(seconds, list) or not all(_is_time(one) for one in seconds) or len(seconds) not in (0, len(said)):
         raise ValueError(f"{where}: seconds is {seconds!r:.60}; write how long each of the {len(said)} turns took")
-    if opening is not None and (not isinstance(opening, list) or not all(isinstance(one, str) for one in opening)):
-        raise ValueError(f"{where}: opening is {opening!r:.60}; write a list of ids, or leave it out")
+    if opening is not None:
+        _check_opening(opening, entry["target"], where)
     return Script(
         number,
         entry["target"],
@@ -112,6 +119,26 @@ def _script(line: str, number: int, where: str) -> Script:
         tuple(float(one) for one in seconds),
         None if opening is None else tuple(opening),
     )
+
+
+def _once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that has every key once; of a doubled one JSON would keep the last in silence."""
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"{where}: {twice[0]!r} stands there twice; keep the one that is meant")
+    return dict(pairs)
+
+
+def _check_opening(opening: Any, target: str, where: str) -> None:
+    if not isinstance(opening, list) or not all(isinstance(one, str) for one in opening):
+        raise ValueError(f"{where}: opening is {opening!r:.60}; write a list of ids, or leave it out")
+    for name, count in Counter(opening).items():
+        if count > 1:
+            raise ValueError(f"{where}: opening shows {name!r} {count} times; a page shows an image once, leave one")
+        if name == target:
+            raise ValueError(
+                f"{where}: opening shows the target {name!r}, which nobody would search then; leave it out"
+            )
 
 
 def _known() -> str:

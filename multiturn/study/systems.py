@@ -82,8 +82,14 @@ def prepared_system(name: str, checkpoint: str, settings: TaskSettings, folder: 
         settings: of its task.
         folder: where it lies.
     Raises:
-        ValueError: a task whose images nobody can search in words, or weights of another encoder than the gallery's.
+        ValueError: a training that is not over, a task whose images nobody can search in words, or weights of another
+            encoder than the gallery's.
     """
+    if not (folder / "config.json").is_file():  # written last, when the training is over
+        raise ValueError(
+            f"{checkpoint} holds no trained retriever, no config.json; go on with its training by python train.py "
+            f"--output_dir {checkpoint} --resume, or name another checkpoint"
+        )
     task = settings.build(home_of(checkpoint))
     if not isinstance(task, Searchable):
         raise ValueError(f"{type(task).__name__} of {checkpoint} cannot be searched by a person; choose another task")

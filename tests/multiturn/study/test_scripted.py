@@ -172,12 +172,14 @@ def test_a_transcript_of_a_study_is_what_a_session_of_one_shows(played: Path):
         ("xyz", "line 9, turn 2: 'xyz' has none of the letters"),
         ({"kind": "wanted", "wanted": "+"}, "line 9, turn 2: this retriever understands letters and likes, not Wanted"),
         ({"kind": "relevance", "judged": ["../x"], "liked": "+"}, "line 9, turn 2: .*'../x': was it said to another"),
+        ({"kind": "relevance", "judged": 5, "liked": "+"}, "line 9, turn 2: a reply holds a value of the wrong type"),
         ({"kind": "song"}, "line 9, turn 2: unknown kind of reply 'song'"),
     ],
 )
 def test_what_the_task_does_not_take_is_named_by_line_and_turn(said: Any, message: str, tmp_path: Path):
+    strange = Script(1, "04.png", ("a", said), "line 9", "ann")
     with pytest.raises(ValueError, match=message):
-        study(tmp_path / "run", scripts=[Script(0, "04.png", ("a", said), "line 9", "ann")])
+        study(tmp_path / "run", scripts=[Script(0, "04.png", ("a", "b"), "line 8", "bo"), strange])
     assert not any((tmp_path / "run").iterdir())
     study(tmp_path / "run")  # put right, it goes into the same folder
 

@@ -40,6 +40,10 @@ def test_a_session_a_line_with_texts_or_replies_and_perhaps_times(tmp_path: Path
         (line(seconds=[1.0]), "line 2: seconds is .* how long each of the 2 turns took"),
         (line(seconds=[1.0, -2]), "line 2: seconds is"),
         (line(opening="02.png"), "line 2: opening is"),
+        (line(opening=["02.png", "03.png", "02.png"]), "line 2: opening shows '02.png' 2 times; .* leave one"),
+        (line(opening=["02.png", "01.png"]), "line 2: opening shows the target '01.png', .* leave it out"),
+        ('{"target": "01.png", "target": "02.png"}', "line 2: 'target' stands there twice; keep the one that is meant"),
+        ('{"turns": [{"kind": "text", "text": "a", "text": "b"}]}', "line 2: 'text' stands there twice"),
         (line(), "'ann' looked for '01.png' in q.jsonl, line 1 already"),
     ],
 )
@@ -54,6 +58,12 @@ def test_a_file_without_sessions_and_a_missing_one_are_refused(tmp_path: Path):
         read_queries(write_lines(tmp_path / "empty.jsonl", ""), PROTOCOL)
     with pytest.raises(FileNotFoundError, match="no queries at"):
         read_queries(tmp_path / "none.jsonl", PROTOCOL)
+
+
+def test_a_file_that_is_no_text_is_refused_by_its_name(tmp_path: Path):
+    (tmp_path / "q.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"q.jsonl is not UTF-8 .*; write the queries as a JSON object a line"):
+        read_queries(tmp_path / "q.jsonl", PROTOCOL)
 
 
 def test_a_target_that_is_not_among_the_protocols_is_refused(tmp_path: Path):

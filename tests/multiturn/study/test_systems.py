@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from facefb.feedback import AttributeFeedback
+from facefb.settings import AttributeFeedbackSettings
 from multiturn.replies import AttributeReply
+from multiturn.session import Turn
 from multiturn.study.systems import open_system, open_systems
 from tests.multiturn.study.small import CONFIGS, faces, scenes
 
@@ -61,3 +64,19 @@ def test_a_folder_without_a_checkpoint_is_refused_by_name(tmp_path: Path, capsys
     with pytest.raises(SystemExit):
         open_system("ours", str(tmp_path / "none"), CONFIGS)
     assert f"no checkpoint called {str(tmp_path / 'none')!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["celeba-feedback", "vg-drilldown"])
+def test_a_training_that_is_not_over_is_refused_with_how_to_go_on(task: str, tmp_path: Path):
+    (tmp_path / "config.yaml").write_text(f"task: {task}\n")
+    with pytest.raises(ValueError, match=r"holds no trained retriever.* python train.py --output_dir \S+ --resume"):
+        open_system("ours", str(tmp_path), CONFIGS)
+
+
+@pytest.mark.parametrize("text", ["same: Smiling; differs: Male", "Smiling, not Male"])
+def test_a_comparison_with_nothing_shown_asks_for_an_opening_page(text: str, tmp_path: Path):
+    task = AttributeFeedback(AttributeFeedbackSettings(), tmp_path)
+    nothing = torch.zeros(1, 0, dtype=torch.long)
+    turn = Turn(0, torch.tensor([0]), nothing, nothing.double(), None, None, None)
+    with pytest.raises(ValueError, match=r"no face is shown .*; give the session an opening page"):
+        task.read_reply(text, turn)
