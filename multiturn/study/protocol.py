@@ -5,7 +5,7 @@ from argparse import ArgumentError
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -105,22 +105,46 @@ class StudyProtocol:
         return sha256(self.consent.encode("utf-8")).hexdigest()
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Reads YAML, of which a key that appears twice is refused: others would take the last and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """See `yaml.SafeLoader`."""
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ValueError(f"{key.value!r} is there twice, again in line {line}; name each once")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_protocol(path: Path) -> StudyProtocol:
     """Read a protocol from a YAML file.
 
     Raises:
         FileNotFoundError: no such file, or no file that a text names.
-        ValueError: an unknown key (the nearest known one is named), a value of another type, or settings that do not
-            go together.
+        ValueError: an unknown key (the nearest known one is named), a key that appears twice or without a value, a
+            value of another type, or settings that do not go together.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no protocol at {path}; configs/studies/faces.yaml is one to begin with")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except (yaml.YAMLError, UnicodeDecodeError) as reason:
         raise ValueError(f"{path} is not YAML ({reason})") from reason
+    except ValueError as reason:
+        raise ValueError(f"{path}: {reason}") from reason
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no settings; write systems: {{NAME: FOLDER_OF_A_CHECKPOINT}} at least")
+    if empty := [name for name, value in content.items() if value is None]:
+        raise ValueError(f"{path}: nothing follows {empty[0]}; write its value, or leave the key out")
+    if isinstance(systems := content.get("systems"), dict):
+        for name in systems:
+            if not isinstance(name, str):
+                raise ValueError(f"{path}: {name!r}, the name of a system, is no text; write it in quotes")
     parser = Parser(exit_on_error=False)
     parser.add_class_arguments(StudyProtocol, "protocol")
     for name in ("consent", "instructions"):
