@@ -122,9 +122,9 @@ class DrillDown(TextRetriever, HubModel):
         """See `multiturn.session.Retriever.update`.
 
         Raises:
-            ValueError: the reply is no `TextReply`.
+            ValueError: see `drilldown.retriever.texts_of`.
         """
-        texts = texts_of(reply)
+        texts = texts_of(reply, state.scores.shape[0])
         query, heard = self.queries(texts), state.states.hearing(texts)
         slot = slot_for(self.chooser, heard, query)
         vector = self.cell(query, heard.at(slot))

@@ -49,7 +49,7 @@ class OneVector(TextRetriever):
 
     def update(self, state: RegionState, reply: Reply, gallery: Gallery) -> RegionState:
         """See `multiturn.session.Retriever.update`."""
-        vector = self.hearing(texts_of(reply), state.vector)
+        vector = self.hearing(texts_of(reply, len(state.vector)), state.vector)
         return RegionState(vector, state.scores.after(the_only_slot(vector), vector))
 
     def score(self, state: RegionState, gallery: Gallery) -> StateScores:

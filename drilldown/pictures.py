@@ -80,7 +80,7 @@ def walk(trial: Trial, target: int, count: int = LOOKED_AT) -> Walk:
     boxes = gallery.boxes[target][nearest].tolist()
     return Walk(
         gallery.ids[target],
-        tuple(texts_of(turn.reply)[0] for turn in turns if turn.reply is not None),
+        tuple(texts_of(turn.reply, 1)[0] for turn in turns if turn.reply is not None),
         tuple(state.states.slots[0].tolist()),
         tuple(float(turn.ranks.under("expected")[0]) for turn in turns[1:] if turn.ranks is not None),
         tuple(tuple(tuple(box) for box in rows) for rows in boxes),

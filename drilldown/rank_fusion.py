@@ -78,7 +78,7 @@ class RRankFusion(TextRetriever, HubModel):
 
     def update(self, state: RanksSoFar, reply: Reply, gallery: Gallery) -> RanksSoFar:
         """See `multiturn.session.Retriever.update`."""
-        vectors = self.queries(texts_of(reply))
+        vectors = self.queries(texts_of(reply, len(state.total)))
         start = StateScores.start(len(vectors), 1, self.projection.region_vectors(gallery), self.formula, fine=True)
         scores = start.after(the_only_slot(vectors), vectors)
         return RanksSoFar(state.total + ranks_of_all(scores), state.turns + 1)

@@ -76,7 +76,8 @@ class HRE(TextRetriever, HubModel):
 
     def update(self, state: VectorState, reply: Reply, gallery: Gallery) -> VectorState:
         """See `multiturn.session.Retriever.update`."""
-        return VectorState(self.cell(self.queries(texts_of(reply)), state.vector), True)
+        texts = texts_of(reply, len(state.vector))
+        return VectorState(self.cell(self.queries(texts), state.vector), True)
 
     def score(self, state: VectorState, gallery: Gallery) -> VectorScores | DenseScores:
         """See `multiturn.session.Retriever.score`: 0 for all before anything was said."""

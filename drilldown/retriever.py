@@ -97,12 +97,14 @@ class TextRetriever(nn.Module):
         return self.queries(texts).view(turns, len(said), self.dim)
 
 
-def texts_of(reply: Reply) -> tuple[str, ...]:
-    """What was said.
+def texts_of(reply: Reply, sessions: int) -> tuple[str, ...]:
+    """What was said, one text a session.
 
     Raises:
-        ValueError: the reply is no `TextReply`.
+        ValueError: the reply is no `TextReply`, or for another number of sessions.
     """
     if not isinstance(reply, TextReply):
         raise ValueError(f"this retriever understands text replies, not {type(reply).__name__}")
+    if len(reply.text) != sessions:
+        raise ValueError(f"{len(reply.text)} texts for {sessions} sessions; give one text a session")
     return reply.text

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Float64, Int8
 from torch import Tensor, nn
 
+from facefb.retriever import check_signs
 from multiturn.gallery import Gallery
 from multiturn.hub.model import HubModel
 from multiturn.replies import Reply, WantedReply
@@ -92,9 +93,10 @@ class AttributeSpace(nn.Module, HubModel):
         """See `multiturn.session.Retriever.update`.
 
         Raises:
-            ValueError: the reply is no `WantedReply`, or speaks of another number of attributes.
+            ValueError: see `checked_wanted`.
         """
-        return SpaceState(checked_wanted(reply, len(self.attributes)), state.faces, state.norms)
+        wanted = checked_wanted(reply, len(state.wanted), len(self.attributes))
+        return SpaceState(wanted, state.faces, state.norms)
 
     def score(self, state: SpaceState, gallery: Gallery) -> VectorScores:
         """See `multiturn.session.Retriever.score`: the cosine of query and face, and the likelihood that it fits."""
@@ -105,16 +107,20 @@ class AttributeSpace(nn.Module, HubModel):
         return VectorScores(both, state.faces, state.norms, "dot")
 
 
-def checked_wanted(reply: Reply, attributes: int) -> Int8[Tensor, "session attribute"]:
+def checked_wanted(reply: Reply, sessions: int, attributes: int) -> Int8[Tensor, "session attribute"]:
     """What a reply wants.
 
     Raises:
-        ValueError: it is no `WantedReply`, or speaks of another number of attributes.
+        ValueError: it is no `WantedReply`, or for another number of sessions; it speaks of another number of
+            attributes; or a sign is none of -1, 0 and 1.
     """
     if not isinstance(reply, WantedReply):
         raise ValueError(f"this retriever understands wanted attributes, not {type(reply).__name__}")
+    if len(reply.wanted) != sessions:
+        raise ValueError(f"{len(reply.wanted)} rows of attributes for {sessions} sessions; give one row a session")
     if reply.wanted.shape[1] != attributes:
         raise ValueError(f"the reply speaks of {reply.wanted.shape[1]} attributes, the retriever knows {attributes}")
+    check_signs("wanted", reply.wanted)
     return reply.wanted
 
 

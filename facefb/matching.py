@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from facefb.attribute_space import checked_wanted
+from facefb.retriever import check_attributes
 from multiturn.gallery import Gallery
 from multiturn.replies import AttributeReply, Reply, WantedReply
 from multiturn.scoring import VectorScores
@@ -54,12 +56,16 @@ class AttributeMatching:
         """See `multiturn.session.Retriever.update`; a newer statement replaces an older one.
 
         Raises:
-            ValueError: the reply is neither an `AttributeReply` nor a `WantedReply`.
+            ValueError: the reply is neither an `AttributeReply` nor a `WantedReply`, or does not fit the sessions, the
+                attributes or the gallery.
         """
+        sessions, attributes = state.known.shape
         if isinstance(reply, WantedReply):
-            return MatchingState(reply.wanted.float(), state.predictions, state.norms)
+            wanted = checked_wanted(reply, sessions, attributes)
+            return MatchingState(wanted.float(), state.predictions, state.norms)
         if not isinstance(reply, AttributeReply):
             raise ValueError(f"this retriever understands attribute replies, not {type(reply).__name__}")
+        check_attributes(reply, sessions, attributes, gallery)
         told = (reply.relevance * reply.candidate).float()
         return MatchingState(torch.where(told != 0, told, state.known), state.predictions, state.norms)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
 from multiturn.gallery import Gallery
@@ -72,14 +72,12 @@ class FeedbackRetriever(nn.Module, HubModel):
         """See `multiturn.session.Retriever.update`.
 
         Raises:
-            ValueError: the reply is no `AttributeReply`, or speaks of another number of attributes.
+            ValueError: the reply is no `AttributeReply`, or for another number of sessions; it speaks of another number
+                of attributes, or of a face outside the gallery; or a sign is none of -1, 0 and 1.
         """
         if not isinstance(reply, AttributeReply):
             raise ValueError(f"this retriever understands attribute replies, not {type(reply).__name__}")
-        if reply.relevance.shape[1] != len(self.attributes):
-            raise ValueError(
-                f"the reply speaks of {reply.relevance.shape[1]} attributes, the retriever knows {len(self.attributes)}"
-            )
+        check_attributes(reply, len(state.memory), len(self.attributes), gallery)
         said = torch.cat([reply.relevance, reply.candidate], 1).float()
         seen = self.look(gallery.vectors[reply.about] / self.unit)
         fused = self.fuse(torch.cat([self.indicate(said), seen], 1))
@@ -89,3 +87,34 @@ class FeedbackRetriever(nn.Module, HubModel):
     def score(self, state: FeedbackState, gallery: Gallery) -> VectorScores:
         """See `multiturn.session.Retriever.score`: the negative squared distance to each face's feature."""
         return VectorScores(state.query, gallery.vectors, gallery.norms, "l2")
+
+
+def check_attributes(reply: AttributeReply, sessions: int, attributes: int, gallery: Gallery) -> None:
+    """Raise ValueError unless a reply has a row a session, a sign an attribute, and speaks of candidates."""
+    if len(reply.about) != sessions or len(reply.relevance) != sessions:
+        raise ValueError(
+            f"{len(reply.about)} faces and {len(reply.relevance)} rows of attributes for {sessions} sessions; give one "
+            "row a session"
+        )
+    if reply.relevance.shape[1] != attributes or reply.candidate.shape != reply.relevance.shape:
+        raise ValueError(
+            f"the reply speaks of {reply.relevance.shape[1]} attributes, the retriever knows {attributes}; of the face "
+            f"it says {reply.candidate.shape[1]}"
+        )
+    check_signs("relevance", reply.relevance)
+    check_signs("candidate", reply.candidate)
+    outside = (reply.about < 0) | (reply.about >= len(gallery))
+    if bool(outside.any()):
+        raise ValueError(
+            f"the reply is about position {int(reply.about[outside][0])}, this gallery has 0..{len(gallery) - 1}; "
+            "speak of a face that was shown"
+        )
+
+
+def check_signs(name: str, signs: Int8[Tensor, "session attribute"]) -> None:
+    """Raise ValueError if a sign is none of -1, 0 and 1."""
+    strange = (signs < -1) | (signs > 1)
+    if bool(strange.any()):
+        raise ValueError(
+            f"{name} holds {int(signs[strange][0])}; a sign is 1 for yes, -1 for no and 0 for nothing said"
+        )

@@ -59,8 +59,8 @@ def after(state: RelevanceState, reply: Reply, gallery: Gallery) -> RelevanceSta
     A new example replaces the old one. Who judges an image again changes their mind: the later judgement holds.
 
     Raises:
-        ValueError: a reply of another kind, an example from another encoder's space, a position outside the gallery,
-            or an image that one reply both likes and dislikes.
+        ValueError: a reply of another kind, an example from another encoder's space, a position outside the gallery, a
+            judgement that is none of -1, 0 and 1, or an image that one reply both likes and dislikes.
     """
     if isinstance(reply, ImageReply):
         _check_example(state, reply)
@@ -113,6 +113,11 @@ def _check_judgements(state: RelevanceState, reply: RelevanceReply, gallery: Gal
         raise ValueError(
             f"{tuple(reply.judged.shape)} images and {tuple(reply.liked.shape)} judgements for {len(state.query)} "
             "sessions; give one row a session and one judgement an image"
+        )
+    strange = (reply.liked < -1) | (reply.liked > 1)
+    if bool(strange.any()):
+        raise ValueError(
+            f"a judgement is {int(reply.liked[strange][0])}; it is 1 for a like, -1 for a dislike and 0 for none"
         )
     outside = (reply.liked != 0) & ((reply.judged < 0) | (reply.judged >= len(gallery)))
     if bool(outside.any()):

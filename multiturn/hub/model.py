@@ -1,6 +1,8 @@
 """What makes a module of ours one that is saved, loaded and pushed: huggingface_hub's mixin, without pickles."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Container, Mapping
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ from multiturn.hub.names import HubName
 from multiturn.hub.pushing import push
 
 Model = TypeVar("Model", bound="HubModel")
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 class HubModel(PyTorchModelHubMixin):
@@ -31,10 +34,33 @@ class HubModel(PyTorchModelHubMixin):
             revision: on the Hub, instead of @REVISION.
             options: arguments of the constructor, in place of those of config.json; `map_location` and `strict`.
         Raises:
-            FileNotFoundError, PermissionError, ValueError, OSError: see `multiturn.hub.local_checkpoint`.
+            FileNotFoundError: the folder lacks one of the files; or see `multiturn.hub.local_checkpoint`.
+            ValueError: config.json is damaged or another module's; or see there.
+            PermissionError, OSError: see there.
         """
         name = pretrained_model_name_or_path if revision is None else f"{pretrained_model_name_or_path}@{revision}"
-        return super().from_pretrained(local_checkpoint(name), **{"strict": True, **options})
+        folder = local_checkpoint(name)
+        cls._check_files(folder, options)
+        return super().from_pretrained(folder, **{"strict": True, **options})
+
+    @classmethod
+    def _check_files(cls, folder: Path, given: Container[str]) -> None:
+        """Raise an error that names the folder unless it holds a module of this class, as far as arguments tell."""
+        if lacking := [file for file in (CONFIG, WEIGHTS) if not (folder / file).is_file()]:
+            raise FileNotFoundError(
+                f"{folder} holds no {' and no '.join(lacking)} of a {cls.__name__}; give the output folder of a "
+                "finished train.py, or one that save_pretrained wrote"
+            )
+        try:
+            told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        except ValueError as reason:
+            raise ValueError(f"{folder / CONFIG} is damaged ({reason}); save the module again") from reason
+        needed = [one.name for one in signature(cls).parameters.values() if one.default is one.empty]
+        if lacking := [name for name in needed if name not in told and name not in given]:
+            raise ValueError(
+                f"{folder / CONFIG} lacks {', '.join(lacking)} and is not that of a {cls.__name__}; load it with the "
+                "class that wrote it"
+            )
 
     # A repository holds what was pushed and nothing else, so that patterns of files have no use.
     def push_to_hub(  # pyright: ignore[reportIncompatibleMethodOverride]

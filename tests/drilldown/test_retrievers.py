@@ -252,3 +252,10 @@ def test_candidates_that_tie_share_the_mean_of_their_ranks():
     start = StateScores.start(1, 1, RegionVectors(vectors, torch.ones(4, 1, dtype=torch.bool)), RegionFormula())
     scores = start.after(torch.tensor([0]), torch.tensor([[1.0, 0.0]]))
     assert ranks_of_all(scores).tolist() == [[1.5, 4.0, 1.5, 3.0]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_texts_for_one_session_are_refused(kind):
+    net = model(kind)
+    with pytest.raises(ValueError, match="2 texts for 1 sessions; give one text a session"):
+        net.update(net.start(1, GALLERY), TextReply(("a dog", "a cat")), GALLERY)

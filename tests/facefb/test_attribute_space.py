@@ -221,3 +221,15 @@ def test_the_likelihoods_are_those_of_the_classifier_that_made_the_features_if_t
     if made.classify is not None and predictions is not None:
         logits = made.classify(task.features.gallery("test").vectors)
         assert torch.allclose(logits, predictions.vectors, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (torch.zeros(2, 6, dtype=torch.int8), "2 rows of attributes for 1 sessions; give one row a session"),
+        (torch.full((1, 6), 5, dtype=torch.int8), "wanted holds 5; a sign is"),
+    ],
+)
+def test_a_reply_with_another_row_or_sign_is_refused(wanted, said):
+    with pytest.raises(ValueError, match=said):
+        space().update(space().start(1, GALLERY), WantedReply(wanted), GALLERY)

@@ -9,7 +9,7 @@ from facefb.matching import AttributeMatching
 from facefb.users import FULL, PROGRESSIVE, AttributeUser
 from multiturn.contracts import check_retriever
 from multiturn.gallery import Gallery
-from multiturn.replies import AttributeReply, TextReply
+from multiturn.replies import AttributeReply, TextReply, WantedReply
 from multiturn.session import Session, play
 
 FACES = 80
@@ -96,3 +96,18 @@ def test_words_are_refused():
     retriever = AttributeMatching()
     with pytest.raises(ValueError, match="attribute replies, not TextReply"):
         retriever.update(retriever.start(1, GALLERY), TextReply(("a hat",)), GALLERY)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (WantedReply(torch.zeros(2, 40, dtype=torch.int8)), "2 rows of attributes for 1 sessions"),
+        (WantedReply(torch.zeros(1, 3, dtype=torch.int8)), "speaks of 3 attributes, the retriever knows 40"),
+        (AttributeReply(torch.tensor([80]), *torch.zeros(2, 1, 40, dtype=torch.int8)), "about position 80"),
+        (AttributeReply(torch.tensor([0]), *torch.zeros(2, 1, 3, dtype=torch.int8)), "speaks of 3 attributes"),
+    ],
+)
+def test_a_reply_that_fits_neither_sessions_nor_gallery_is_refused(reply, said):
+    retriever = AttributeMatching()
+    with pytest.raises(ValueError, match=said):
+        retriever.update(retriever.start(1, GALLERY), reply, GALLERY)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -120,3 +121,34 @@ def test_it_survives_its_folder_with_attribute_names_and_fingerprint(tmp_path):
     read = FeedbackRetriever.from_pretrained(tmp_path)
     assert (read.attributes, read.fingerprint) == (tuple(NAMES), "enc")
     assert all(torch.equal(value, read.state_dict()[name]) for name, value in net.state_dict().items())
+
+
+SIGNS = torch.ones(1, 9, dtype=torch.int8)
+
+
+@pytest.mark.parametrize(
+    ("about", "candidate", "relevance", "said"),
+    [
+        ([99999], SIGNS, SIGNS, r"about position 99999, this gallery has 0\.\.69"),
+        ([-1], SIGNS, SIGNS, r"about position -1, this gallery has 0\.\.69"),
+        (
+            [0, 1],
+            SIGNS.repeat(2, 1),
+            SIGNS.repeat(2, 1),
+            "2 faces and 2 rows of attributes for 1 sessions; give one row",
+        ),
+        ([0], 5 * SIGNS, SIGNS, "candidate holds 5; a sign is"),
+        ([0], SIGNS, -2 * SIGNS, "relevance holds -2; a sign is"),
+    ],
+)
+def test_a_reply_that_fits_neither_sessions_nor_gallery_is_refused(about, candidate, relevance, said):
+    net = network()
+    with pytest.raises(ValueError, match=said):
+        net.update(net.start(1, GALLERY), AttributeReply(torch.tensor(about), candidate, relevance), GALLERY)
+
+
+def test_a_reply_with_other_signs_for_the_face_than_for_the_target_is_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    net = network()
+    with pytest.raises(ValueError, match="of the face it says 8"):
+        net.update(net.start(1, GALLERY), AttributeReply(torch.tensor([0]), SIGNS[:, :8], SIGNS), GALLERY)

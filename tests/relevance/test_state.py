@@ -61,3 +61,9 @@ def test_a_gallery_of_regions_is_refused():
     regions = Regions(torch.ones(2, 3, 4), None, torch.ones(2, 3, dtype=torch.bool))
     with pytest.raises(ValueError, match="one vector an image; encode this gallery without regions"):
         at_start(1, Gallery.of(["a", "b"], regions, "encoder", "regions"))
+
+
+@pytest.mark.parametrize("judgement", [5, -2])
+def test_a_judgement_is_a_like_a_dislike_or_none(flock, judgement):
+    with pytest.raises(ValueError, match=f"a judgement is {judgement}; it is 1 for a like"):
+        after(at_start(1, flock.gallery), said([[4]], [[judgement]]), flock.gallery)

@@ -198,3 +198,30 @@ def test_a_folder_loads_as_a_repository_does(tmp_path: Path):
     assert isinstance(back, HubModel)
     over = gallery(False)
     assert torch.equal(scores(saved, attribute_reply(), over), scores(back, attribute_reply(), over))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_that_lacks_a_file_of_a_module_is_named_with_it(tmp_path: Path, name: str):
+    FeedbackRetriever(NAMES, "theirs", 6, 8).save_pretrained(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{tmp_path} holds no {name} of a FeedbackRetriever; give the output"):
+        FeedbackRetriever.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [("{", r"config\.json is damaged"), ('{"dim": 3}', "lacks attributes, fingerprint and is not that")],
+)
+def test_a_config_that_is_damaged_or_of_another_class_is_refused(tmp_path: Path, config: str, said: str):
+    FeedbackRetriever(NAMES, "theirs", 6, 8).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ValueError, match=said):
+        FeedbackRetriever.from_pretrained(tmp_path)
+
+
+def test_arguments_that_are_given_need_not_stand_in_the_config(tmp_path: Path):
+    FeedbackRetriever(NAMES, "theirs", 6, 8).save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    del told["fingerprint"]
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    assert FeedbackRetriever.from_pretrained(tmp_path, fingerprint="ours").fingerprint == "ours"
