@@ -48,6 +48,7 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
     return {
         "participants": len(records.participants),
         "finished": len(records.finished),
+        "consents": _consents(records),
         "trials": len(over),
         "open": still_open,
         "first": first,
@@ -60,6 +61,15 @@ def analyse(records: Records, settings: EvaluationSettings) -> dict[str, Any]:
             row for row in _compared(records, over, systems, settings) if row["pairs"] or row["model"] is not None
         ],
     }
+
+
+def _consents(records: Records) -> list[dict[str, Any]]:
+    """Each text, and how many agreed to it."""
+    agreed = [one.consent for one in records.participants]
+    return [
+        {"version": version, "text": text, "participants": agreed.count(version)}
+        for version, text in sorted(records.consents.items())
+    ]
 
 
 def _warnings(still_open: Mapping[str, int], first: Mapping[str, int], silent: Sequence[str]) -> list[str]:

@@ -7,15 +7,15 @@ from hashlib import sha256
 from random import Random
 from typing import Any
 
-from multiturn.study.protocol import StudyProtocol
+from multiturn.study.protocol import TEXTS, StudyProtocol
 from multiturn.study.store import Store
 from multiturn.study.systems import System
 from multiturn.study.tokens import new_secret
 from multiturn.study.weights import digest_of_index, digest_of_retriever
 
-# Texts may be corrected while a study runs; what participants agreed to is kept by its digest. Checkpoints may lie
+# Texts may be corrected while a study runs; each that participants could agree to is kept. Checkpoints may lie
 # elsewhere: their weights are compared, and the names of the systems in their order, from which assignments follow.
-MAY_CHANGE = ("title", "consent", "instructions", "thanks", "contact", "systems")
+MAY_CHANGE = (*TEXTS, "systems")
 
 
 def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
     Args:
         systems: of the same candidates, as `multiturn.study.systems.open_systems` has them.
     Returns:
-        what `Store.remembered` has: protocol, targets, practice, galleries, weights, secret, created.
+        what `Store.remembered` has: protocol, targets, practice, galleries, weights, texts, secret, created.
     Raises:
         ValueError: no consent text, a target that is not in the gallery, too few candidates for targets or pages, or a
             database of another study (what differs is named): other systems, or the same in another order, other
@@ -52,6 +52,11 @@ def settled(protocol: StudyProtocol, systems: Mapping[str, System], store: Store
             raise ValueError(f"{store.path} is the database of another study: {different}; use another --database")
     created = datetime.now(UTC).isoformat(timespec="seconds")
     store.remember({**now, "weights": weights, "secret": new_secret(), "created": created})
+    texts = {name: value for name, value in now["protocol"].items() if name in TEXTS}
+    store.replace({"texts": texts})
+    # The first text as well: a database that was begun by an earlier version has it in the protocol alone.
+    for one in (StudyProtocol(**store.remembered()["protocol"]), protocol):
+        store.keep_consent(one.consent_version, one.consent)
     return store.remembered()
 
 

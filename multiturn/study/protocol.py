@@ -2,6 +2,7 @@
 
 import re
 from argparse import ArgumentError
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,8 @@ import yaml
 
 from multiturn.cli import Parser
 from multiturn.settings import at_least
+
+TEXTS = ("title", "consent", "instructions", "thanks", "contact")  # may be corrected while a study runs
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,15 @@ class StudyProtocol:
     def consent_version(self) -> str:
         """SHA-256 of the consent text, in hexadecimal digits."""
         return sha256(self.consent.encode("utf-8")).hexdigest()
+
+
+def protocol_of(facts: Mapping[str, Any]) -> StudyProtocol:
+    """The protocol that a study was begun with, with the texts that it was served with last.
+
+    Args:
+        facts: as `multiturn.study.store.Store.remembered` has them; those of an earlier version have no texts.
+    """
+    return StudyProtocol(**{**facts["protocol"], **facts.get("texts", {})})
 
 
 class _EachKeyOnce(yaml.SafeLoader):

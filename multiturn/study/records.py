@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multiturn.study.progress import Event, Told, Trial, fold, take, time_is_over
-from multiturn.study.protocol import StudyProtocol
+from multiturn.study.protocol import StudyProtocol, protocol_of
 from multiturn.study.questionnaires import score
 from multiturn.study.schedule import plan
 from multiturn.study.store import Participant, Store
@@ -81,13 +81,14 @@ class Records:
     """All that a study has.
 
     Attributes:
-        protocol: of the study.
+        protocol: of the study, with the texts that it was served with last.
         facts: see `multiturn.study.facts.settled`.
         participants: who has not withdrawn.
         finished: ids of those who came to the end.
         trials: that count, whether over or not. Over is also one whose limit has passed on the study's clock since
             somebody left it.
         answers: to questionnaires.
+        consents: texts that participants could agree to, by their versions.
     """
 
     protocol: StudyProtocol
@@ -96,6 +97,7 @@ class Records:
     finished: frozenset[str]
     trials: Sequence[Record]
     answers: Sequence[Answers]
+    consents: Mapping[str, str]
 
     def of(self, system: str) -> list[Record]:
         """The trials with a system."""
@@ -111,7 +113,7 @@ def read_records(store: Store) -> Records:
     facts = store.remembered()
     if "protocol" not in facts:
         raise ValueError(f"{store.path} holds no study; serve one first")
-    protocol = StudyProtocol(**facts["protocol"])
+    protocol = protocol_of(facts)
     trials: list[Record] = []
     answers: list[Answers] = []
     finished = set()
@@ -130,4 +132,4 @@ def read_records(store: Store) -> Records:
             Answers(one.id, block, systems[block] if blocked else "", name, values)
             for block, name, values in progress.answers
         ]
-    return Records(protocol, facts, participants, frozenset(finished), trials, answers)
+    return Records(protocol, facts, participants, frozenset(finished), trials, answers, store.consents())

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS participants (
     code TEXT NOT NULL UNIQUE,
     consent TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS consents (version TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     participant TEXT NOT NULL REFERENCES participants (id) ON DELETE CASCADE,
     step INTEGER NOT NULL,
@@ -43,7 +44,7 @@ class Participant:
     Attributes:
         id: random; exports call them by it.
         number: from 0; it gives their order of systems and targets, and is theirs for good once they have begun.
-        consent: SHA-256 of the text that they agreed to.
+        consent: SHA-256 of the text that they agreed to; `Store.consents` has the text.
     """
 
     id: str
@@ -117,6 +118,27 @@ class Store:
         with self._writing() as connection:
             connection.executemany("INSERT INTO study VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
 
+    def replace(self, values: Mapping[str, Any]) -> None:
+        """Set something that may change while the study runs."""
+        rows = [(name, json.dumps(value)) for name, value in values.items()]
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT INTO study VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", rows
+            )
+
+    def keep_consent(self, version: str, text: str) -> None:
+        """Keep a text that participants may agree to.
+
+        Args:
+            version: SHA-256 of it.
+        """
+        with self._writing() as connection:
+            connection.execute("INSERT INTO consents VALUES (?, ?) ON CONFLICT DO NOTHING", (version, text))
+
+    def consents(self) -> dict[str, str]:
+        """All texts that participants could agree to, by their versions."""
+        return dict(self._read("SELECT version, text FROM consents"))
+
     def enrol(self, new_id: str, token: str, code: str, consent: str, at: int) -> Participant:
         """Add a participant who agreed, with their first event; of the same token it returns the one there is.
 
@@ -184,10 +206,7 @@ class Store:
 
     def keep_time(self, at: int) -> None:
         """Store what the study's clock shows, so that it goes on from there after a crash."""
-        with self._writing() as connection:
-            connection.execute(
-                "INSERT INTO study VALUES ('clock', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (str(at),)
-            )
+        self.replace({"clock": at})
 
     def latest(self) -> int:
         """The last moment of the study's clock that is known: that of an event, or one that was kept for itself."""
