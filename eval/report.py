@@ -17,8 +17,8 @@ EXAMPLES = """examples:
 def report(run: str, output_dir: Path | None = None) -> None:
     """Write the figures and report.html of a run again, and print its table in Markdown.
 
-    Nothing is evaluated: it reads metrics.json, config.yaml, history.json and pictures/, and for the sessions shown
-    sessions.json, transcript.jsonl or ranks.parquet.
+    Nothing is evaluated: it reads metrics.json, config.yaml, every history.json and pictures/, and for the sessions
+    shown sessions.json, transcript.jsonl or ranks.parquet.
 
     Args:
         run: output folder of a run that was evaluated, or ORG/NAME[@REVISION] on the Hub.

@@ -132,23 +132,29 @@ def _scaled(metric: str, value: float | int) -> float | int:
     return 100 * value if is_share(metric) else value
 
 
-def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+def training_curves(history: Sequence[Mapping[str, float]], name: str = "") -> Figure:
     """Draw training loss and validation values by epoch, each in its own axes, the R@K together.
 
+    Args:
+        name: of the training, above all axes.
     Raises:
         ValueError: no epoch, or nothing but its number.
     """
     together: dict[str, list[str]] = {}
-    for name in history[0] if history else ():
-        if name not in ("epoch", *NO_COLUMN):
-            together.setdefault(_training_label(name), []).append(name)
+    for value in history[0] if history else ():
+        if value not in ("epoch", *NO_COLUMN):
+            together.setdefault(_training_label(value), []).append(value)
     if not together:
         raise ValueError("the history of training holds no value to draw")
     figure, panels = _canvas(len(together))
+    if name:
+        figure.suptitle(name[0].upper() + name[1:], x=0.02, ha="left")
     for (words, names), axes in zip(together.items(), panels, strict=True):
-        for name, (colour, marker, dash) in zip(names, LOOKS, strict=False):
-            epochs, values = [row["epoch"] for row in history], [_scaled(name, row[name]) for row in history]
-            axes.plot(epochs, values, color=colour, marker=marker, ms=4, ls=dash, label=name)
+        for value, (colour, marker, dash) in zip(names, LOOKS, strict=False):
+            epochs, values = [row["epoch"] for row in history], [_scaled(value, row[value]) for row in history]
+            axes.plot(epochs, values, color=colour, marker=marker, ms=4, ls=dash, label=value)
+        if len(history) == 1:
+            axes.set_xlim(history[0]["epoch"] - 0.5, history[0]["epoch"] + 0.5)
         axes.set_xlabel("Epoch")
         axes.set_title(words, loc="left", fontsize="medium")  # An axis is too short for the words beside it.
         if len(names) > 1:
@@ -177,7 +183,7 @@ def _canvas(panels: int, legend: int = 0) -> tuple[Figure, list[Axes]]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#e4e4e4", lw=0.8)
         axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure, every[:panels]
 
 
@@ -196,11 +202,14 @@ def save_figure(figure: Figure, path: Path) -> Path:
     return path.with_name(f"{path.name}.svg")
 
 
-def report_figures(metrics: Metrics, history: Sequence[Mapping[str, float]], folder: Path) -> dict[str, Path]:
+def report_figures(
+    metrics: Metrics, histories: Mapping[str, Sequence[Mapping[str, float]]], folder: Path
+) -> dict[str, Path]:
     """Draw and save the figures of a report.
 
     Args:
-        history: of training, one dict an epoch; empty if nothing was trained.
+        histories: of each training, one dict an epoch, under the training's name; one without a name is called
+            'Training' alone.
         folder: is made if need be.
     Returns:
         the SVG of each figure under its title.
@@ -222,8 +231,10 @@ def report_figures(metrics: Metrics, history: Sequence[Mapping[str, float]], fol
         for name, title in wanted.items()
         if name in turns[-1]
     }
-    if history:
-        figures["Training"] = save_figure(training_curves(history), folder / "training")
+    for name, history in histories.items():
+        stem = f"training_{name}" if name else "training"
+        title = f"Training: {name}" if name else "Training"
+        figures[title] = save_figure(training_curves(history, name), folder / stem.replace(" ", "_"))
     return figures
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -166,8 +167,8 @@ def _light_uri(path: Path) -> str:
 def report_run(folder: Path, output: Path | None = None) -> Metrics:
     """Write the figures and the page of a run from the files in its folder, and return its metrics.
 
-    Reads metrics.json and config.yaml; history.json, if the run trained; sessions.json, or else the transcript or the
-    ranks, for the sessions shown; and pictures/*.png, whose titles are their own `Title` texts or else their names.
+    Reads metrics.json and config.yaml; the histories of what the run trained; sessions.json, or else the transcript or
+    the ranks, for the sessions shown; and pictures/*.png, whose titles are their own `Title` texts or else their names.
     Writes figures/ and report.html.
 
     Args:
@@ -186,13 +187,25 @@ def report_run(folder: Path, output: Path | None = None) -> Metrics:
     config = folder / "config.yaml"
     if not config.is_file():
         raise FileNotFoundError(f"no {config}; a report states the configuration that made its numbers")
-    path = folder / "history.json"
-    history: Sequence[Mapping[str, float]] = read_json(path) if path.is_file() else []
     pictures = {_title(picture): picture for picture in sorted((folder / "pictures").glob("*.png"))}
     output = output or folder
-    figures = report_figures(metrics, history, output / "figures")
+    figures = report_figures(metrics, histories(folder), output / "figures")
     write_report(output, metrics, figures, pictures, config.read_text(encoding="utf-8"), kept_sessions(folder))
     return metrics
+
+
+def histories(folder: Path) -> dict[str, Sequence[Mapping[str, float]]]:
+    """The history of each training of a run under its name: history.json of the folder and of those in it.
+
+    A training in a folder is called like that. The retriever's own history, or that of its last stage where it was
+    trained in stages, lies in the run's folder and comes last; it has no name where nothing else was trained.
+    """
+    found = {path.parent.name.replace("-", " "): path for path in sorted(folder.glob("*/history.json"))}
+    stages = [int(name.removeprefix("stage ")) for name in found if re.fullmatch(r"stage \d+", name)]
+    own = f"stage {max(stages) + 1}" if stages else "retriever" if found else ""
+    if (folder / "history.json").is_file():
+        found[own] = folder / "history.json"
+    return {name: history for name, path in found.items() if (history := read_json(path))}
 
 
 def read_json(path: Path) -> Any:

@@ -69,6 +69,20 @@ def test_training_is_drawn_by_epoch_one_panel_a_value():
     assert list(panels[1].lines[0].get_ydata()) == [70.0, 80.0]
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_epochs_are_marked_by_whole_numbers(epochs):
+    figure = training_curves([{"epoch": float(one + 1), "loss": 1 / (one + 1)} for one in range(epochs)])
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == list(range(1, epochs + 1))
+
+
+def test_a_training_is_drawn_with_its_name():
+    assert training_curves(HISTORY, "stage 1").get_suptitle() == "Stage 1"
+    assert training_curves(HISTORY).get_suptitle() == ""
+
+
 def test_the_recalls_of_training_share_a_panel():
     epoch = {"epoch": 1.0, "loss": 2.0, "R@1": 0.1, "R@10": 0.2, "reciprocal_rank": 0.1, "validation_loss": 1.0}
     panels = training_curves([epoch]).axes

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from multiturn.report.figures import report_figures
-from multiturn.report.page import report_run, write_report
+from multiturn.report.page import histories, report_run, write_report
 from multiturn.report.tables import html_table, markdown_table, per_turn_table, protocol_line
 from tests.multiturn.test_report import HISTORY, made_up_metrics
 
@@ -104,7 +104,7 @@ def test_an_evaluation_without_others_and_measures_makes_a_page(metrics, tmp_pat
     metrics |= {"others": [], "harm_rate": [], "comparisons": [], "warnings": []}
     for row in [metrics["before_feedback"], *metrics["per_turn"]]:
         del row["loss"]
-    page = write_report(tmp_path, metrics, report_figures(metrics, [], tmp_path), {}, CONFIG).read_text()
+    page = write_report(tmp_path, metrics, report_figures(metrics, {}, tmp_path), {}, CONFIG).read_text()
     assert "Read with care" not in page
     assert "Loss" not in page
 
@@ -145,6 +145,28 @@ def test_a_run_that_never_trained_has_a_page(run):
     (run / "history.json").unlink()
     report_run(run)
     assert not (run / "figures" / "training.svg").exists()
+
+
+@pytest.mark.slow
+def test_every_stage_of_training_is_drawn_under_its_name(run):
+    for folder in ("stage-1", "single-state", "pictures/deeper"):
+        (run / folder).mkdir()
+        (run / folder / "history.json").write_text(json.dumps(HISTORY))
+    report_run(run)
+    page = (run / "report.html").read_text()
+    assert re.findall(r"Curves: (Training[^.]*)\.", page) == [
+        "Training: single state",
+        "Training: stage 1",
+        "Training: stage 2",
+    ]
+    assert len({path.name for path in (run / "figures").glob("training*.svg")}) == 3
+
+
+def test_the_retriever_is_named_where_something_else_was_trained_too(run):
+    assert list(histories(run)) == [""]
+    (run / "encoder").mkdir()
+    (run / "encoder" / "history.json").write_text(json.dumps(HISTORY))
+    assert list(histories(run)) == ["encoder", "retriever"]
 
 
 def test_metrics_that_lack_a_part_name_it(run, metrics):
