@@ -10,7 +10,7 @@ from multiturn.settings import EvaluationSettings
 EXAMPLES = """examples:
   python -m eval.compare runs/demo runs/demo-margin-1
   python -m eval.compare runs/one runs/other runs/third --metric R@10 --turn 5 --all_pairs
-  python -m eval.compare runs/one runs/other --metric '[R@1,Hits@10,BRI]' --allow '[fingerprint]'
+  python -m eval.compare runs/one runs/other --metric R@1,Hits@10,BRI --allow fingerprint
   python -m eval.compare runs/ours theirs.csv --gallery ids.txt --output_dir runs/ours-theirs
 
 A run is an output folder of train.py or eval.evaluate, ORG/NAME[@REVISION] of one on the Hub, or a file of ranks as
@@ -23,10 +23,17 @@ def main(arguments: Sequence[str]) -> None:
     """Test each run against the first, print the table, and write it with curves."""
     parser = Parser(prog="python -m eval.compare", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("runs", nargs="+", type=Path, help="folders or files; the first is compared with all others")
-    parser.add_argument("--metric", type=str | list[str], default=["R@10", "Hits@10", "BRI"], help="one, or a list")
+    parser.add_argument(
+        "--metric", type=str | list[str], default=["R@10", "Hits@10", "BRI"], help="one or more: R@1,BRI"
+    )
     parser.add_argument("--turn", type=int, help="the last if not given")
     parser.add_argument("--all_pairs", action="store_true", help="compare each with each")
-    parser.add_argument("--allow", type=list[str], default=[], help="differences to accept: fingerprint, seen, ...")
+    parser.add_argument(
+        "--allow",
+        type=str | list[str],
+        default=[],
+        help="differences to accept, as a refusal names them: seen,page_size",
+    )
     parser.add_argument("--gallery", type=Path, help="for files: gallery that was searched, or a text of its ids")
     parser.add_argument("--gallery_size", type=int, help="for files: number of candidates")
     parser.add_argument("--qrels", type=Path, help="for TREC runs: the targets")
@@ -65,14 +72,24 @@ def main(arguments: Sequence[str]) -> None:
         replace(run, name=f"{run.name} ({path})") if names.count(run.name) > 1 else run
         for run, path in zip(runs, options.runs, strict=True)
     ]
-    metrics = [options.metric] if isinstance(options.metric, str) else options.metric
-    comparison = compare(runs, metrics, settings, options.turn, options.all_pairs, options.allow)
+    metrics, allowed = words(options.metric), words(options.allow)
+    comparison = compare(runs, metrics, settings, options.turn, options.all_pairs, allowed)
     comparison["warnings"] = [*left_out, *comparison["warnings"]]
     page = write_comparison(comparison, options.output_dir)
     print(markdown_table(paired_table(comparison), comparison_line(comparison)))
     for line in comparison["warnings"]:
         print(line)
     print(f"written to {page.parent}", file=sys.stderr)
+
+
+def words(given: str | list[str]) -> list[str]:
+    """Words of an option: a list, or text with commas between them.
+
+    Example:
+        >>> words("R@1, BRI"), words(["seen"]), words("first turn")
+        (['R@1', 'BRI'], ['seen'], ['first turn'])
+    """
+    return [word.strip() for word in given.split(",")] if isinstance(given, str) else given
 
 
 if __name__ == "__main__":

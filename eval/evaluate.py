@@ -109,7 +109,10 @@ def of_files(arguments: Sequence[str]) -> None:
         return tabulate(rows, name, searched.candidates, {"seen": settings.seen}, options.ended)
 
     model = results(path, options.name or path.stem)
-    others = [] if options.control is None else [("control", results(options.control, options.control.stem))]
+    others = []
+    if options.control is not None:
+        alike = options.control.stem == model.name
+        others = [("control", results(options.control, str(options.control) if alike else options.control.stem))]
     metrics = summarise(model, others, settings, options.data)
     metrics["warnings"] = [*notes, *metrics["warnings"]]
     start_output(options.output_dir, parser.dump(options), resume=False)

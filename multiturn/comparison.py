@@ -51,6 +51,7 @@ def check_comparable(runs: Sequence[Results], allowed: Collection[str] = ()) -> 
         raise ValueError(f"two results are called {max(names, key=names.count)!r}; give each a name of its own")
     notes = []
     for other in runs[1:]:
+        refused = {}
         for name, (a, b) in differences(runs[0], other).items():
             if a is None or b is None:
                 silent, value = (runs[0], b) if a is None else (other, a)
@@ -58,10 +59,12 @@ def check_comparable(runs: Sequence[Results], allowed: Collection[str] = ()) -> 
             elif name in allowed:
                 notes.append(f"{_spelled(name)} differs: {a} in {runs[0].name}, {b} in {other.name}")
             else:
-                raise ValueError(
-                    f"{runs[0].name} and {other.name} cannot be compared: {name} is {a!r} in the one and {b!r} in the "
-                    f"other; evaluate both alike, or accept that with --allow '{name}'"
-                )
+                refused[name] = f"{name} is {a!r} in the one and {b!r} in the other"
+        if refused:
+            raise ValueError(
+                f"{runs[0].name} and {other.name} cannot be compared: {'; '.join(refused.values())}; evaluate both "
+                f"alike, or accept that with --allow '{','.join(dict.fromkeys([*allowed, *refused]))}'"
+            )
     return list(dict.fromkeys(notes))
 
 
@@ -91,8 +94,9 @@ def compare(
         JSON-ready: `tests`, a dict for each metric and pair with the fields of `multiturn.metrics.paired.Paired`, both
         p-values after Holm's correction over all of these tests, and a `reading`: better, worse or no difference shown,
         by the corrected permutation test; `per_turn`, rows of each run; `apart`, of each pair the sessions in which it
-        differs most, as `multiturn.report.picks.sessions_apart` gives them; `notes`, what a reader must know; and
-        `warnings`, where rules for ties matter and which sessions ended early.
+        differs most, as `multiturn.report.picks.sessions_apart` gives them; `protocol`, what all runs have in common;
+        `notes`, what a reader must know, such as what differs; and `warnings`, where rules for ties matter and which
+        sessions ended early.
     Raises:
         ValueError: see `check_comparable`; an unknown metric; a turn that a run lacks; numbers of turns that differ
             while metrics of whole sessions are compared.
@@ -114,13 +118,15 @@ def compare(
         sure = test["p_permutation_holm"] < 1 - settings.confidence
         test["reading"] = ("better" if gain > 0 else "worse") if sure else "no difference shown"
     first = runs[0]
+    unlike = {name for other in runs[1:] for name in differences(first, other)}
+    shared = {name: value for name, value in first.protocol.items() if name not in unlike}
     drawn = [name for name in metrics if described(name).per_turn] or [f"R@{settings.page}"]
     rows = {run.name: per_turn(run, settings, drawn) for run in runs}
     return {
         "runs": [run.name for run in runs],
         "gallery": {"size": first.candidates.size, "source": first.candidates.source},
         "sessions": len(first.sessions),
-        "protocol": {**first.protocol, "hits_from": settings.hits_from, "confidence": settings.confidence},
+        "protocol": {**shared, "hits_from": settings.hits_from, "confidence": settings.confidence},
         "tests": tests,
         "per_turn": rows,
         "drawn": drawn,

@@ -110,12 +110,13 @@ def aligned(one: Results, other: Results) -> list[int]:
         raise ValueError(f"{words}: their candidates have other ids ({a.source}; {b.source})")
     unique = len(set(one.targets)) == len(one.targets)
     keys = [list(each.targets if unique else zip(each.sessions, each.targets, strict=True)) for each in (one, other)]
-    if missing := set(keys[0]) ^ set(keys[1]):
-        some = sorted(missing)[0]
-        where = one.name if some in keys[0] else other.name
+    lacking = [sorted(set(ours) - set(theirs)) for ours, theirs in (keys, keys[::-1])]
+    if any(lacking):
+        example = f"{lacking[0][0]!r} in {one.name}" if lacking[0] else f"{lacking[1][0]!r} in {other.name}"
         raise ValueError(
-            f"{words}: of {len(one.targets)} and {len(other.targets)} targets {len(missing)} are not in both, such as "
-            f"{some!r} in {where} only"
+            f"{words}: {len(lacking[0])} of {len(keys[0])} targets of {one.name} are not in {other.name}, and "
+            f"{len(lacking[1])} of {len(keys[1])} the other way round, such as {example} only; sessions are paired by "
+            "the ids of their targets, so write these alike (--targets names those of an .npy)"
         )
     if len(keys[0]) != len(keys[1]):
         raise ValueError(f"{words}: they have {len(keys[0])} and {len(keys[1])} sessions of the same targets")

@@ -88,8 +88,33 @@ def test_other_targets_end_with_one_clear_line(evaluated: Path):
     other = write_ranks(evaluated / "other.csv", 15, 1, "photo")
     answer = program("compare", evaluated / "good", other, "--gallery_size", "100", "--output_dir", evaluated / "no")
     assert answer.returncode == 1
-    assert re.match(r"error: good and other cannot be compared: of 40 and 40 targets 80 are not in both", answer.stderr)
+    words = (
+        "error: good and other cannot be compared: 40 of 40 targets of good are not in other, and 40 of 40 the other"
+    )
+    assert answer.stderr.startswith(words)
     assert not (evaluated / "no").exists()
+
+
+@pytest.mark.slow
+def test_the_words_of_a_refusal_are_those_that_let_a_difference_pass(evaluated: Path):
+    again = ("evaluate", "--ranks", evaluated / "poor.csv", "--gallery_size", "100", *RESAMPLES)
+    program(*again, "--evaluation.seen", "drop_from_rank", "--output_dir", evaluated / "dropped")
+    pair = ("compare", evaluated / "good", evaluated / "dropped", "--output_dir", evaluated / "seen", *RESAMPLES)
+    refused = program(*pair)
+    assert refused.stderr.strip().endswith("evaluate both alike, or accept that with --allow 'seen'")
+    allowed = program(*pair, "--allow", "seen", "--metric", "R@1,BRI")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "seen differs: keep in good, drop_from_rank in poor" in allowed.stdout
+    assert "| R@1, % |" in allowed.stdout and "| BRI |" in allowed.stdout
+
+
+@pytest.mark.slow
+def test_a_control_of_the_same_file_name_is_told_apart_by_its_path(evaluated: Path):
+    (evaluated / "elsewhere").mkdir()
+    other = write_ranks(evaluated / "elsewhere" / "good.csv", 15, 1, "photo")
+    asked = ("--ranks", evaluated / "good.csv", "--control", other, "--gallery_size", "100")
+    answer = program("evaluate", *asked, "--output_dir", evaluated / "no")
+    assert f"40 of 40 targets of good are not in {other}" in answer.stderr
 
 
 @pytest.mark.slow

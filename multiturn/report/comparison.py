@@ -88,7 +88,7 @@ def comparison_line(comparison: Mapping[str, Any]) -> str:
     sentences = [
         f"{comparison['sessions']:,} sessions, paired by target, among {gallery['size']:,} candidates "
         f"({gallery['source']})",
-        f"Seen: {protocol['seen']}",
+        *([f"Seen: {protocol['seen']}"] if "seen" in protocol else []),  # The notes tell it where runs differ.
         f"Hits count from turn {protocol['hits_from']}",
         "Ties: the expected rank",
         f"Brackets: {100 * protocol['confidence']:g} % bootstrap intervals over sessions, for each test alone",

@@ -84,9 +84,9 @@ def test_the_turn_can_be_chosen():
         (replace(BAD, protocol={**BAD.protocol, "masked": [0.1]}), r"masked is \[0.5, 0.3\] in the one and \[0.1\]"),
         (replace(BAD, candidates=replace(GALLERY, fingerprint="encoder 2")), "fingerprint is 'encoder 1'.* --allow 'f"),
         (replace(BAD, candidates=replace(GALLERY, digest="digest 2")), "their candidates have other ids"),
-        (replace(BAD, targets=("zebra", *BAD.targets[1:])), "2 are not in both"),
+        (replace(BAD, targets=("zebra", *BAD.targets[1:])), "1 of 40 targets of good are not in poor one, and 1 of 40"),
         (results("poor one", 100, turns=3), "turns is 3 in the one and 2 in the other"),
-        (results("poor one", 100, sessions=39), "39 targets 1 are not in both, such as 'image 39' in good only"),
+        (results("poor one", 100, sessions=39), "and 0 of 39 the other way round, such as 'image 39' in good only"),
         (replace(BAD, name="good"), "two results are called 'good'"),
     ],
 )  # fmt: skip
@@ -105,6 +105,22 @@ def test_an_allowed_difference_is_printed():
     other = replace(BAD, candidates=replace(GALLERY, fingerprint="encoder 2"))
     found = compare([GOOD, other], ["R@10"], SETTINGS, allowed=["fingerprint"])
     assert "encoder differs: encoder 1 in good, encoder 2 in poor one" in comparison_line(found)
+
+
+def test_what_differs_is_not_told_as_if_it_held_for_all():
+    other = replace(BAD, protocol={**BAD.protocol, "seen": "drop_from_rank"})
+    found = compare([GOOD, SAME, other], ["R@10"], SETTINGS, allowed=["seen"])
+    line = comparison_line(found)
+    assert "seen differs: keep in good, drop_from_rank in poor one" in line
+    assert "Seen:" not in line and "seen" not in found["protocol"]
+    assert "Seen: keep." in comparison_line(compare([GOOD, SAME], ["R@10"], SETTINGS))
+
+
+def test_a_refusal_names_all_that_differs_and_every_word_to_allow():
+    other = replace(BAD, protocol={**BAD.protocol, "seen": "drop_from_rank", "page_size": 5, "masked": [0.1]})
+    words = r"page_size is 1 .* and 5 in the other; seen is 'keep' .*--allow 'masked,page_size,seen'$"
+    with pytest.raises(ValueError, match=words):
+        check_comparable([GOOD, other], ["masked"])
 
 
 def test_what_only_one_run_states_is_printed():

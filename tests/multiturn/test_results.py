@@ -241,7 +241,9 @@ def test_a_gallery_of_ids_that_contradicts_its_number_is_refused(tmp_path):
 
 def test_results_with_other_targets_are_not_aligned_and_the_difference_is_named():
     one, other = table_of([("s", 1, "a", 2), ("t", 1, "b", 2)]), table_of([("s", 1, "a", 2), ("t", 1, "c", 2)])
-    with pytest.raises(ValueError, match=r"cannot be compared: of 2 and 2 targets 2 are not in both, such as 'b'"):
+    with pytest.raises(
+        ValueError, match=r"1 of 2 targets of x are not in x, and 1 of 2 the other .*, such as 'b' in x"
+    ):
         aligned(one, other)
 
 
