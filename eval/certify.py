@@ -26,7 +26,6 @@ EXAMPLES = """examples:
 Each index is built unless it lies beside the gallery already, and its certificate is kept with it. An option that takes
 several values is measured at each. Reports of runs that used an index print its certificate.
 """
-MADE = ("perturbed", "held_out")
 FITS = {"nprobe": r"(^|,)I(VF|MI)", "ef_search": r"(^|,)HNSW", "k_factor": r"Refine|RFlat"}
 
 

@@ -10,7 +10,6 @@ NEAR = 0.06  # of the side: the widest gap between things that are near each oth
 SHORE = 0.07  # of the side: how far from the water's edge a thing may end that is near the shore
 THIRD, MIDDLE = 0.35, 0.1  # on the left is a centre left of 0.35; in the middle, one within 0.1 of the middle
 
-OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above", "near": "near"}
 
 
 class Box(NamedTuple):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
+from multiturn.quantisation import INT16_LIMIT, PART, PART_NORM, ZERO_POINT
 from multiturn.region_scoring.screened import GROUP, HALF
 
 _TILE = 64  # numbers of a row of a tile
@@ -64,8 +65,8 @@ class SimdLayout:
     """
 
     kernel, steps, axes = "score_simd", (2, 4), 16
-    int16_limit, part, longest = 32_767, 64, 46_000
-    split_bytes, zero_point = False, 128  # one factor is unsigned
+    int16_limit, part, longest = INT16_LIMIT, PART, PART_NORM
+    split_bytes, zero_point = False, ZERO_POINT  # one factor is unsigned
 
     def __init__(self, lanes: int, vnni: bool) -> None:
         self.sessions = 12 if lanes == HALF else 6

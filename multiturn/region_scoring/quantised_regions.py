@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from multiturn.compiled import in_threads
+from multiturn.quantisation import INT8_LIMIT, aligned_zeros
 from multiturn.region_scoring.axes import Axes
 from multiturn.region_scoring.layouts import Layout
-from multiturn.region_scoring.quantised_states import INT8_LIMIT, QuantisedStates, quantise
+from multiturn.region_scoring.quantised_states import QuantisedStates, quantise
 from multiturn.region_scoring.screened import GROUP, Reach, Screened, bits_of
 from multiturn.structs import Struct, fields
 
@@ -78,7 +79,7 @@ class QuantisedRegions:
             units = (vectors[part].double() / norms[part, :, None]).float().double()
             own = slice(first // GROUP, -(-(first + len(units)) // GROUP))
             some = self._lay_out(units, own, part)
-            laid_out = laid_out or [_aligned((groups, *numbers.shape[1:]), numbers.dtype) for numbers in some]
+            laid_out = laid_out or [aligned_zeros((groups, *numbers.shape[1:]), numbers.dtype) for numbers in some]
             for everyone, numbers in zip(laid_out, some, strict=True):
                 everyone[own] = numbers
         self.int16, self.int8 = laid_out
@@ -186,13 +187,6 @@ def largest_singular_values(rows: Float64[Tensor, "candidate region dim"]) -> Fl
     for _ in range(5):
         power = torch.bmm(power, power)
     return 1.0001 * scale * power.diagonal(dim1=1, dim2=2).sum(1) ** (1 / 64)
-
-
-def _aligned(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Zeros that begin at whole lines of the cache: the kernel reads 64 bytes at once."""
-    size = math.prod(shape) * dtype.itemsize
-    room = torch.zeros(size + 64, dtype=torch.uint8)
-    return room[-room.data_ptr() % 64 :][:size].view(dtype).view(shape)
 
 
 def _inverse(factor: Float64[Tensor, "candidate region"]) -> Float32[Tensor, "group region place"]:

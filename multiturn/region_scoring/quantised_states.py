@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from multiturn.compiled import at, in_threads
+from multiturn.quantisation import INT8_LIMIT
 from multiturn.region_scoring.layouts import Layout
 from multiturn.structs import Struct, fields
 
-INT8_LIMIT = 127
 _SHORTEST = 1e-3  # of a row; shorter ones are not made longer than it would be
 _PRODUCTS = 32  # that take as long as to round a number
 

@@ -7,11 +7,10 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import pad
 
+from multiturn.quantisation import INT8_LIMIT, INT16_LIMIT, PART, PART_NORM, ZERO_POINT, aligned_zeros
+
 GROUP = 32  # candidates of which ranges are made, in screen.cpp
-PART = 64  # int16 numbers whose products are added up in 32 bits
-_LONGEST = 46_000  # L2 norm of a quantised part: a sum of products of two such parts stays below 2^31
-_INT16_LIMIT, _INT8_LIMIT, _LARGEST_FACTOR = 32_767, 127, 1e30
-_ZERO_POINT = 128  # of a gallery's 8-bit integers: the instruction takes one unsigned factor
+_LARGEST_FACTOR = 1e30
 _AT_ONCE = 1 << 10  # candidates rounded, so that their float64 stays in the processor's caches
 _WIDEST = 1024  # vectors of more numbers are not rotated, which would take longer than it saves
 _NEARER = 0.9  # as a share of their lengths, vectors are at most so far from their mean where it is taken off
@@ -48,16 +47,13 @@ class QuantisedVectors:
         int8: bool = False,
     ) -> None:
         self.candidates, dim = vectors.shape
-        self.int8, self._zero_point = int8, _ZERO_POINT if int8 else 0
+        self.int8, self._zero_point = int8, ZERO_POINT if int8 else 0
         self.sessions, tile, self._step = 12 if lanes == 16 else 6, 2 * lanes, 4 if int8 else 2
         self.steps, groups = -(-dim // self._step), -(-self.candidates // GROUP)
         self.mean = _mean(vectors, norms)
         self._basis = _basis(dim) if dim <= _WIDEST else None
-        # Whole lines of the cache: the kernel reads 64 bytes at once.
-        kind, count = (torch.uint8 if int8 else torch.int16), groups * GROUP * self.steps * self._step
-        room = torch.empty(count + 64, dtype=kind)
-        room = room[(-room.data_ptr() % 64) // room.itemsize :][:count]
-        self.numbers = room.view(-1, self.steps, tile, self._step)
+        kind = torch.uint8 if int8 else torch.int16
+        self.numbers = aligned_zeros((groups * GROUP // tile, self.steps, tile, self._step), kind)
         self.inverse = torch.ones(groups * GROUP)
         self.lengths, self.residual = torch.zeros(2, groups * GROUP, dtype=torch.float64)
         for first, part in _parts(vectors):
@@ -94,11 +90,11 @@ def quantise(
 ) -> tuple[Float64[Tensor, "row dim"], Float64[Tensor, " row"], Float64[Tensor, " row"]]:
     """Round vectors to integers; returns these, the factors, and the L2 norms of the rounding residuals."""
     largest = rows.abs().amax(1)
-    limit = _INT8_LIMIT if int8 else _INT16_LIMIT
+    limit = INT8_LIMIT if int8 else INT16_LIMIT
     factor = limit / largest
     if not int8:
         parts = pad(rows, (0, -rows.shape[1] % PART)).view(len(rows), -1, PART)
-        factor = torch.minimum(factor, _LONGEST / parts.norm(dim=2).amax(1))
+        factor = torch.minimum(factor, PART_NORM / parts.norm(dim=2).amax(1))
     factor = factor.clamp(max=_LARGEST_FACTOR).float().double()  # as the kernel's scales are made of it
     scaled = rows * factor[:, None]
     integers = torch.round(scaled).clamp_(-limit, limit)

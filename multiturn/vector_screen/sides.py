@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from multiturn.directed_rounding import up
+from multiturn.quantisation import PART
 from multiturn.structs import Struct, fields
-from multiturn.vector_screen.quantised import PART, QuantisedVectors
+from multiturn.vector_screen.quantised import QuantisedVectors
 
 Similarity = Literal["l2", "dot", "cosine"]
 
