@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from multiturn.study.conduct import Study
 from multiturn.study.entry import Entry
 from multiturn.study.guard import TOO_LARGE, Guard, TooLarge
-from multiturn.study.pages import STYLE, message, style
+from multiturn.study.pages import STYLE, countdown, message, style
 from multiturn.study.visits import Visits
 
 
@@ -31,6 +31,10 @@ def study_app(study: Study, origin: str = "") -> FastAPI:
     @app.get(f"/{STYLE}")
     def styled() -> Response:
         return Response(sheet, media_type="text/css")
+
+    @app.get("/left-{seconds:int}.css")
+    def left(seconds: int) -> Response:
+        return Response(countdown(seconds), media_type="text/css")
 
     @app.exception_handler(HTTPException)
     def lost(request: Request, reason: HTTPException) -> Response:

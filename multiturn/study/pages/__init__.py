@@ -44,3 +44,8 @@ def style() -> str:
     loader = _ENVIRONMENT.loader
     assert loader is not None
     return loader.get_source(_ENVIRONMENT, STYLE)[0]
+
+
+def countdown(seconds: int) -> str:
+    """The style sheet that sets the time from which a page counts down: no page has a script, or styles within."""
+    return f":root {{ --from: {seconds}; --seconds: {seconds}s; }}\n"

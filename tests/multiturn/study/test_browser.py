@@ -28,14 +28,14 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# Serves squares, so that no checkpoint is needed: what is tested is the browser's side.
+# Serves toys, so that no checkpoint is needed: what is tested is the browser's side.
 SERVE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from multiturn.study.serving import serve_study
-from tests.multiturn.study.squares import study
-serve_study(study(Path({folder!r}), {kind!r}, practice=0), "127.0.0.1", {port})
+from tests.multiturn.study.{toys} import study
+serve_study(study(Path({folder!r}), {kind!r}, **{changes!r}), "127.0.0.1", {port})
 """
 
 pytestmark = [
@@ -45,9 +45,16 @@ pytestmark = [
 
 
 @contextmanager
-def serving(folder: Path, kind: str, port: int = 0) -> Iterator[tuple[int, subprocess.Popen]]:
-    """A server in a process of its own; yields its port and the process."""
-    code = SERVE.format(root=str(ROOT), folder=str(folder), kind=kind, port=port)
+def serving(
+    folder: Path, kind: str, port: int = 0, toys: str = "squares", **changes: object
+) -> Iterator[tuple[int, subprocess.Popen]]:
+    """A server in a process of its own; yields its port and the process.
+
+    Args:
+        toys: module of the tests whose `study` is served.
+        changes: to its protocol.
+    """
+    code = SERVE.format(root=str(ROOT), folder=str(folder), kind=kind, port=port, toys=toys, changes=changes)
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
@@ -192,6 +199,7 @@ def test_the_keyboard_alone_is_enough(tmp_path: Path):
         assert "You gave this one up." in driver.page_source
         assert not any(name in driver.page_source for name in IDS)
         cookie = driver.get_cookie("session")
+        assert cookie is not None
     store = Store(tmp_path / "study.sqlite")
     who = store.participant(kept(cookie["value"]))
     assert who is not None

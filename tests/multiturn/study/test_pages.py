@@ -156,3 +156,21 @@ def test_an_explanation_stays_until_nothing_more_can_be_said(tmp_path: Path):
     for expected in (True, True, False):
         assert ("Write what the image shows" in visitor.page) == expected
         visitor.post("/study/reply", text="a")
+
+
+def test_the_time_that_is_left_is_read_aloud_and_counted_from_without_a_script(tmp_path: Path):
+    seconds = [0.0]
+    visitor = Visitor(study(tmp_path, clock=Clock(0, lambda: seconds[0]), trial_seconds=60)).begin()
+    seconds[0] = 12.5
+    visitor.get("/study")
+    assert '<span class="unseen">48 s left when this page opened</span>' in visitor.page
+    sheet = re.search(r'<link rel="stylesheet" href="(/left-48\.css)">', visitor.page)
+    assert sheet is not None
+    styled = visitor.client.get(sheet[1])
+    assert styled.headers["content-type"].startswith("text/css") and "--from: 48; --seconds: 48s;" in styled.text
+    assert visitor.client.get("/left-x.css").status_code == 404
+
+
+def test_a_search_without_a_limit_shows_no_time(tmp_path: Path):
+    visitor = Visitor(study(tmp_path)).begin()
+    assert "left-" not in visitor.page and "s left" not in visitor.page and "nearly over" not in visitor.page
