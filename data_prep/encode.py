@@ -42,6 +42,9 @@ def parser() -> Parser:
         help="stop at a picture that cannot be decoded, or leave it out and list it in the manifest",
     )
     made.add_argument("--drop_removed", action="store_true", help="take out candidates that the data lacks by now")
+    made.add_argument(
+        "--append", action="store_true", help="add these items, even a single one, to those that are there"
+    )
     made.add_argument("--overwrite", action="store_true", help="encode everything again, whatever is there")
     made.add_argument("--batch_size", type=int, default=64, help="items at once")
     made.add_argument(
@@ -68,6 +71,8 @@ def main(arguments: Sequence[str]) -> None:
         line.error(str(reason))
     if options.output.is_file():
         line.error(f"--output {options.output} is a file; name a folder for the gallery and its manifest")
+    if options.append and (options.overwrite or options.drop_removed):
+        line.error("--append adds to what is there; leave --overwrite and --drop_removed out")
     source = read_source(data)
     items = source.items
     if items.kind != settings.items:
@@ -84,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     encoder = make_encoder(settings, own_device())
-    names = ("batch_size", "shard_size", "dtype", "on_bad_image", "overwrite", "drop_removed")
+    names = ("batch_size", "shard_size", "dtype", "on_bad_image", "overwrite", "drop_removed", "append")
     how = Building(**{name: getattr(options, name) for name in names})
     built = build(encoder, items.values, items.ids, items.source, options.output / NAME, how)
     if everyone.is_main_process:

@@ -77,6 +77,42 @@ def _remove_left(folder: Path, pattern: str) -> None:
                 os.close(handle)
 
 
+@contextmanager
+def held_folder(path: Path) -> Iterator[None]:
+    """Hold a folder, made if there is none, for this process alone; in the end it is removed where it is empty.
+
+    Some file systems have no locks; there, nobody is kept out.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    handle = _hold(path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # something is left in it, or it is gone
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                path.rmdir()
+        os.close(handle)
+
+
+def _hold(path: Path) -> int:
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # whoever held it has removed it meanwhile
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                raise
+            except OSError:
+                return handle
+            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+            os.close(handle)
+
+
 def commit_folder(partial: Path, path: Path) -> None:
     """Give a finished folder its final name, in one step, after its files have reached the disk.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -13,9 +14,10 @@ from multiturn.gallery_files import GalleryFile, Table, description, writing
 from multiturn.regions import Regions, check_places
 from multiturn.scoring import norms_of_rows
 
-__all__ = ["Gallery", "description"]
+__all__ = ["Gallery", "description", "merge_files"]
 
 _CHECKED_AT_ONCE = 1 << 24  # numbers
+_COPIED_AT_ONCE = 1 << 25  # bytes
 
 
 @dataclass(frozen=True)
@@ -175,3 +177,40 @@ class Gallery:
         if made_by is not None:
             gallery.check_made_by(made_by)
         return gallery
+
+
+def merge_files(
+    output: Path,
+    fingerprint: str,
+    source: str,
+    rows: Sequence[tuple[str, Path, int]],
+    old: GalleryFile | None,
+    left_out: Mapping[str, tuple[str, str]],
+) -> None:
+    """Copy candidates of several files into one, all or nothing; runs of neighbours go together.
+
+    Args:
+        output: the file.
+        fingerprint: of the encoder of all.
+        source: what the candidates are, as tables print it.
+        rows: id, file and place of each, by ascending id.
+        old: the file that is replaced, if there is one. Of the others, whose ids ascend from one to the next, one is
+            open at a time.
+        left_out: items without a vector: id -> reason and digest.
+    Raises:
+        ValueError: a file has other tables than the first one.
+        OSError: the disk is full or the folder cannot be written; an older file at `output` is untouched.
+    """
+    known = {} if old is None else {old.path: old}
+    other = first = known.get(rows[0][1]) or GalleryFile(rows[0][1])
+    layout = {name: Table(table.dtype, table.row) for name, table in first.tables.items()}
+    step = max(1, _COPIED_AT_ONCE // layout["vectors"].row_bytes)
+    with writing(output, [name for name, _, _ in rows], fingerprint, source, layout, left_out) as writer:
+        for (path, _), run in groupby(enumerate(rows), key=lambda entry: (entry[1][1], entry[1][2] - entry[0])):
+            chosen = [row for _, (_, _, row) in run]
+            if path not in known and path != other.path:
+                other = GalleryFile(path)
+            file = known.get(path, other)
+            for start in range(chosen[0], chosen[-1] + 1, step):
+                end = min(start + step, chosen[-1] + 1)
+                writer.append({name: file.read(name, start, end) for name in file.tables})

@@ -131,6 +131,13 @@ class GalleryFile:
             _fill(self._handle, _bytes(rows), table.start + first * table.row_bytes, self.path)
         return rows
 
+    def contents(self) -> dict[str, str]:
+        """Digest of each row's content, by id; empty where the file has none."""
+        if "digests" not in self.tables:
+            return {}
+        digests = self.read("digests", 0, len(self)).numpy()
+        return {name: row.tobytes().hex() for name, row in zip(self.ids, digests, strict=True)}
+
     def mapped(self, name: str) -> Tensor:
         """A whole table that stays in the file, mapped into memory; what is written to it changes no file."""
         table, rows = self.tables[name], len(self)

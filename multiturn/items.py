@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 DIGEST_BYTES = 8
+EMPTY = blake2b(b"", digest_size=DIGEST_BYTES).hexdigest()  # digest of an item that holds nothing
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
@@ -107,14 +108,15 @@ def digests(values: Dataset | Sequence[Any]) -> Iterator[str]:
     """Yield a digest of each item's content, the same wherever the item lies: of its file's bytes, or of its text.
 
     Every file is read: that takes far less time than encoding it, and sees changes that a time stamp hides. A file
-    that cannot be read has the digest of an empty one.
+    that cannot be read has none: it gets an empty string.
     """
     for content in contents(values):
         if isinstance(content, str):
             try:
                 content = Path(content).read_bytes()
             except OSError:
-                content = b""
+                yield ""
+                continue
         yield blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
 
 

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -24,6 +26,10 @@ from multiturn.regions import Regions
 from multiturn.settings import at_least
 
 UNDECODABLE, NO_FACE = "picture cannot be decoded", "no face was found"
+_WHY_LOST = {
+    False: "encoder, batch or shard size, dtype, device, threads or the version of torch are others than theirs",
+    True: "items before them were added or taken out, or some of their own changed, so that batches would differ",
+}
 
 
 @runtime_checkable
@@ -46,7 +52,8 @@ class Building:
         dtype: of the vectors in the file.
         on_bad_image: stop at a picture that cannot be decoded, or leave it out.
         overwrite: encode everything, whatever is there.
-        drop_removed: take candidates out that the data lacks by now.
+        drop_removed: take candidates out that the data lacks by now, or that cannot be read.
+        append: the items are new ones only, to be added to those that are there, however few they are.
         show_progress: whether the first process shows a bar.
         alone: this process encodes everything and waits for no other.
     """
@@ -57,16 +64,22 @@ class Building:
     on_bad_image: Literal["error", "skip"] = "error"
     overwrite: bool = False
     drop_removed: bool = False
+    append: bool = False
     show_progress: bool = True
     alone: bool = False
 
     def __post_init__(self) -> None:
         at_least("batch_size", self.batch_size, 1)
         at_least("shard_size", self.shard_size, 1)
+        if self.append and (self.overwrite or self.drop_removed):
+            raise ValueError("append adds to what is there; leave overwrite and drop_removed out")
 
 
 class Shards:
-    """The shards of one gallery on disk, small galleries themselves, in a folder that is named for all they depend on.
+    """The shards of one gallery on disk, small galleries themselves, in a folder that is named for their settings.
+
+    A shard is used where it holds exactly the items that it would hold now, with the same content: only then were the
+    batches the same, and with them the last bits.
 
     Args:
         output: the gallery's file; the shards lie in OUTPUT.shards.
@@ -79,7 +92,7 @@ class Shards:
     def __init__(
         self, output: Path, encoder: Encoder | RegionEncoder, items: Any, content: dict[str, str], how: Building
     ) -> None:
-        self._output, self._all = output, output.with_name(f"{output.name}.shards")
+        self._all = shards_of(output)
         self._encoder, self._items, self._content, self._how = encoder, items, content, how
         self._names = list(content)
         self._folder = self._all / self._plan()
@@ -89,31 +102,57 @@ class Shards:
         device = own_device()
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         about = [self._encoder.fingerprint, self._how.batch_size, self._how.shard_size, self._how.dtype, where]
-        about += [torch.__version__, torch.get_num_threads(), list(self._content.items())]
+        about += [torch.__version__, torch.get_num_threads()]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
         return -(-len(self._names) // self._how.shard_size)
 
     def tidy(self) -> None:
-        """Remove what another plan has left."""
+        """Remove what is of no use, and say how many finished items that costs."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        used = {self._path(number) for number in {*range(len(self))} - {*self.missing()}}
+        lost = {True: 0, False: 0}
+        for path in sorted(self._all.glob("*/*.safetensors")):
+            if path not in used:
+                with suppress(ValueError):  # damaged, and of another plan
+                    lost[path.parent == self._folder] += _size(path)
+                path.unlink()
         for other in self._all.iterdir():
             if other != self._folder:
                 shutil.rmtree(other)
+        for moved, count in lost.items():
+            if count:
+                print(f"{count:,} finished items are encoded again: {_WHY_LOST[moved]}", file=sys.stderr)
 
     def missing(self) -> list[int]:
-        """Numbers of the shards that are not there yet."""
-        return [number for number in range(len(self)) if not self._path(number).is_file()]
+        """Numbers of the shards that are not there yet.
+
+        Raises:
+            ValueError: one is damaged.
+        """
+        return [number for number in range(len(self)) if not self._is_finished(number)]
+
+    def _is_finished(self, number: int) -> bool:
+        if not self._path(number).is_file():
+            return False
+        file = self._open(number)
+        held = file.contents() | {name: digest for name, (_, digest) in file.left_out.items()}
+        file.close()
+        rows = self._rows(number)
+        return held == {name: self._content[name] for name in self._names[rows.start : rows.stop]}
 
     def encode(self, mine: list[int], show_progress: bool) -> None:
         """Encode and write the shards of these numbers."""
         total = sum(len(self._rows(number)) for number in mine)
+        # Looking takes little time beside encoding on a processor; on a GPU it may take longer than that.
+        look_first = self._how.on_bad_image == "skip" and own_device().type == "cpu"
         with tqdm(total=total, desc="gallery", unit="item", disable=not show_progress) as bar:
             for number in mine:
                 rows = self._rows(number)
                 names, items = self._names[rows.start : rows.stop], part(self._items, rows)
-                tables, left_out = encoded(self._encoder, items, names, self._how, show_progress)
+                tables, left_out = encoded(self._encoder, items, names, self._how, show_progress, look_first)
+                look_first |= self._how.on_bad_image == "skip" and UNDECODABLE in left_out.values()
                 self._write(number, names, tables, left_out)
                 bar.update(len(rows))
 
@@ -129,18 +168,22 @@ class Shards:
             file.append(tables)
 
     def files(self) -> list[GalleryFile]:
-        """All shards.
+        """All shards, closed again: there may be more of them than a process may have open files.
 
         Raises:
             ValueError: one is damaged.
         """
-        found = []
+        found: list[GalleryFile] = []
         for number in range(len(self)):
-            try:
-                found.append(GalleryFile(self._path(number)))
-            except ValueError as reason:
-                raise ValueError(f"{self._path(number)} is damaged ({reason}); delete it and run again") from reason
+            found.append(self._open(number))
+            found[-1].close()
         return found
+
+    def _open(self, number: int) -> GalleryFile:
+        try:
+            return GalleryFile(self._path(number))
+        except ValueError as reason:
+            raise ValueError(f"{self._path(number)} is damaged ({reason}); delete it and run again") from reason
 
     def remove(self) -> None:
         """Remove all of them; the gallery is there."""
@@ -153,26 +196,47 @@ class Shards:
         return self._folder / f"{number:06d}.safetensors"
 
 
+def shards_of(output: Path) -> Path:
+    """The folder of the shards of a gallery's file."""
+    return output.with_name(f"{output.name}.shards")
+
+
+def _size(path: Path) -> int:
+    file = GalleryFile(path)
+    file.close()
+    return len(file) + len(file.left_out)
+
+
 def part(items: Any, rows: Sequence[int]) -> Any:
     """Some of the items, in the order of `rows`."""
     return items.select(rows) if isinstance(items, Dataset) else [items[row] for row in rows]
 
 
 def encoded(
-    encoder: Encoder | RegionEncoder, items: Any, names: list[str], how: Building, show_progress: bool = False
+    encoder: Encoder | RegionEncoder,
+    items: Any,
+    names: list[str],
+    how: Building,
+    show_progress: bool = False,
+    look_first: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Encode items that are held in memory together.
 
+    Args:
+        look_first: find pictures that cannot be decoded before the others are encoded; otherwise all are encoded
+            again where one is found.
     Returns:
         vectors of the items that have one, in order, with mask and boxes where they are of regions; and id -> reason
         of the others.
     Raises:
         ValueError: an item cannot be encoded, or its vector is not finite; it is named.
     """
-    left_out: dict[str, str] = {}
+    faults = _faults(items) if look_first else {}
     try:
-        tables, without = _vectors(encoder, items, how.batch_size, show_progress)
+        tables, without = _vectors(encoder, _without(items, faults), how.batch_size, show_progress)
     except ValueError as reason:
+        if look_first:
+            raise
         faults = _faults(items)
         if not faults:
             raise
@@ -182,10 +246,9 @@ def encoded(
                 f"picture {names[row]!r} cannot be decoded ({told}), nor can {len(faults) - 1} others near it; replace "
                 "it, or leave such pictures out with on_bad_image skip"
             ) from reason
-        left_out = {names[row]: UNDECODABLE for row in faults}
-        rows = [row for row in range(len(names)) if row not in faults]
-        names = [names[row] for row in rows]
-        tables, without = _vectors(encoder, part(items, rows), how.batch_size, show_progress)
+        tables, without = _vectors(encoder, _without(items, faults), how.batch_size, show_progress)
+    left_out = {names[row]: UNDECODABLE for row in faults}
+    names = [name for row, name in enumerate(names) if row not in faults]
     left_out |= {names[row]: NO_FACE for row in without}
     names = [name for row, name in enumerate(names) if row not in without]
     vectors = tables["vectors"].float().cpu()
@@ -217,6 +280,10 @@ def _vectors(
         boxes = {} if made.boxes is None else {"boxes": made.boxes.float()}
         return {"vectors": made.vectors, "mask": made.mask} | boxes, set()
     return {"vectors": made}, set()
+
+
+def _without(items: Any, rows: dict[int, str]) -> Any:
+    return part(items, [row for row in range(len(items)) if row not in rows]) if rows else items
 
 
 def _faults(items: Any) -> dict[int, str]:

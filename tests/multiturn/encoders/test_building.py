@@ -2,11 +2,13 @@
 
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,8 +54,8 @@ class Neighbours:
 
 
 def build(output: Path, encoder: Neighbours | None = None, texts: list[str] = TEXTS, **options) -> Gallery:
-    options = dict(batch_size=3, shard_size=4, show_progress=False) | options
-    return build_gallery(encoder or Neighbours(), texts, IDS, "texts", output, **options)
+    chosen: dict[str, Any] = dict(batch_size=3, shard_size=4, show_progress=False) | options
+    return build_gallery(encoder or Neighbours(), texts, IDS, "texts", output, **chosen)
 
 
 @pytest.fixture
@@ -96,13 +98,74 @@ def test_an_interrupted_and_resumed_gallery_is_the_same_file_and_encodes_only_th
 
 @pytest.mark.parametrize(
     "change",
-    [dict(batch_size=2), dict(shard_size=5), dict(texts=[*TEXTS[:-1], "other"]), dict(encoder=Neighbours("other"))],
+    [dict(batch_size=2), dict(shard_size=5), dict(encoder=Neighbours("other"))],
 )
-def test_shards_made_under_another_plan_are_not_used(change: dict, tmp_path: Path):
+def test_shards_made_under_another_plan_are_not_used_and_what_that_costs_is_said(change: dict, tmp_path: Path, capsys):
     interrupted(tmp_path / "g", 3)
     encoder = change.pop("encoder", Neighbours())
     build(tmp_path / "g", encoder, **change)
     assert encoder.encoded == 50
+    assert "12 finished items are encoded again: encoder, batch or shard size" in capsys.readouterr().err
+
+
+def grown(name: str, text: str) -> tuple[list[str], list[str]]:
+    """Texts and ids with one more."""
+    return [*TEXTS, text], [*IDS, name]
+
+
+@pytest.mark.parametrize(("name", "kept"), [("zebra", 12), ("item 009", 4), ("a", 0)])
+def test_after_a_kill_data_that_has_grown_goes_on_from_the_shards_before_the_new_item(
+    name: str, kept: int, tmp_path: Path, capsys
+):
+    interrupted(tmp_path / "g", 3)
+    options = dict(batch_size=3, shard_size=4, show_progress=False)
+    again, fresh = Neighbours(), Neighbours()
+    build_gallery(again, *grown(name, "one more"), "texts", tmp_path / "g", **options)  # type: ignore[arg-type]
+    build_gallery(fresh, *grown(name, "one more"), "texts", tmp_path / "fresh", **options)  # type: ignore[arg-type]
+    assert again.encoded == 51 - kept
+    assert (tmp_path / "g").read_bytes() == (tmp_path / "fresh").read_bytes()
+    said = capsys.readouterr().err
+    assert said == "" if kept == 12 else f"{12 - kept} finished items are encoded again: items before them" in said
+
+
+def test_a_shard_with_an_item_that_has_changed_is_made_again_and_no_other(tmp_path: Path):
+    interrupted(tmp_path / "g", 12)
+    encoder, changed = Neighbours(), [*TEXTS[:-1], "other"]
+    build(tmp_path / "g", encoder, changed)
+    build(tmp_path / "fresh", texts=changed)
+    assert encoder.encoded == 50 - 4 * 11
+    assert (tmp_path / "g").read_bytes() == (tmp_path / "fresh").read_bytes()
+
+
+class Busy(Neighbours):
+    """Tries to build the same gallery while it is built."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__()
+        self.output, self.refused = output, ""
+
+    def encode(self, items, batch_size=64, show_progress=False):
+        if not self.refused:
+            with pytest.raises(ValueError, match="another process is writing") as refused:
+                build(self.output, batch_size=2)
+            self.refused = str(refused.value)
+        return super().encode(items, batch_size)
+
+
+def test_a_second_build_of_one_gallery_is_refused_and_harms_nothing(tmp_path: Path, whole: bytes):
+    encoder = Busy(tmp_path / "g")
+    build(tmp_path / "g", encoder)
+    assert f"{tmp_path / 'g'}; wait until it has ended" in encoder.refused
+    assert (tmp_path / "g").read_bytes() == whole and not (tmp_path / "g.shards").exists()
+
+
+def test_more_shards_than_a_process_may_have_open_files_are_merged(tmp_path: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 20, hard))
+    try:
+        assert len(build(tmp_path / "g", shard_size=1)) == 50
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_gallery_that_is_there_is_read_and_not_made_again(tmp_path: Path):

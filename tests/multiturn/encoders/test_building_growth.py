@@ -226,6 +226,82 @@ def test_a_shard_of_nothing_but_bad_pictures_is_no_trouble(tmp_path: Path, photo
     assert len(built.left_out) == 5 and built.candidates == 5
 
 
+def links(folder: Path, away: Path, count: int = 10) -> Dataset:
+    """Pictures of which the last three are links to another disk."""
+    folder.mkdir()
+    away.mkdir()
+    for number, image in enumerate(pictures(count)["image"]):
+        path = folder / f"{number}.png"
+        image.save(away / path.name if number >= count - 3 else path)
+        if number >= count - 3:
+            path.symlink_to(away / path.name)
+    ids = [f"{number}.png" for number in range(count)]
+    columns = {"id": ids, "image": [str(folder / name) for name in ids]}
+    return Dataset.from_dict(columns, Features({"id": Value("string"), "image": Image()}))
+
+
+def test_pictures_that_cannot_be_read_for_a_moment_keep_their_vectors(tmp_path: Path):
+    images = links(tmp_path / "photos", tmp_path / "disk")
+    make(tmp_path / "g", images["id"][:], images, Means(), on_bad_image="skip")
+    before = (tmp_path / "g").read_bytes()
+    (tmp_path / "disk").rename(tmp_path / "unmounted")
+    built = make(tmp_path / "g", images["id"][:], images, Means(), on_bad_image="skip")
+    assert str(built) == "10 kept, 0 new, 3 that cannot be read now keep their vectors"
+    assert (tmp_path / "g").read_bytes() == before
+    with pytest.raises(ValueError, match=r"picture '7\.png' cannot be decoded"):
+        make(tmp_path / "g", images["id"][:], images, Means())
+    built = make(tmp_path / "g", images["id"][:], images, Means(), on_bad_image="skip", drop_removed=True)
+    assert built.candidates == 7 and len(built.left_out) == 3
+
+
+class Counts(Means):
+    """Counts the pictures that were given to be encoded."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def encode(self, items, batch_size=64, show_progress=False):
+        self.given += len(items)
+        return super().encode(items, batch_size)
+
+
+def test_a_bad_picture_that_is_skipped_does_not_make_its_shard_be_encoded_twice(tmp_path: Path, photos: Dataset):
+    encoder = Counts()
+    make(tmp_path / "g", photos["id"][:], photos, encoder, on_bad_image="skip")
+    assert encoder.given == 8
+
+
+def test_new_items_alone_are_added_to_a_gallery_also_a_single_one(tmp_path: Path):
+    make(tmp_path / "g")
+    before, encoder = Gallery.load(tmp_path / "g"), Neighbours()
+    built = make(tmp_path / "g", ["zebra"], ["a zebra"], encoder, append=True)
+    after = Gallery.load(tmp_path / "g")
+    assert (encoder.encoded, built.candidates, built.new) == (1, 51, 1) and after.source == before.source
+    assert torch.equal(after.vectors[after.positions(before.ids)], before.vectors)
+    stamp = (tmp_path / "g").stat().st_mtime_ns
+    assert not make(tmp_path / "g", ["zebra"], ["a zebra"], append=True).written
+    assert (tmp_path / "g").stat().st_mtime_ns == stamp
+
+
+def test_items_are_not_added_under_the_ids_of_others(tmp_path: Path):
+    make(tmp_path / "g")
+    before = (tmp_path / "g").read_bytes()
+    with pytest.raises(ValueError, match=r"1 items to be added have ids that are there.*'item 000'; give them other"):
+        make(tmp_path / "g", ["item 000", "zebra"], ["another text", "a zebra"], append=True)
+    assert (tmp_path / "g").read_bytes() == before
+    with pytest.raises(ValueError, match="leave overwrite and drop_removed out"):
+        Building(append=True, overwrite=True)
+
+
+def test_pictures_left_out_before_stay_listed_where_others_are_added(tmp_path: Path, photos: Dataset):
+    make(tmp_path / "g", photos["id"][:], photos, Means(), on_bad_image="skip")
+    pictures(1)[0]["image"].save(tmp_path / "new.png")
+    columns = {"id": ["new.png"], "image": [str(tmp_path / "new.png")]}
+    more = Dataset.from_dict(columns, photos.features)
+    built = make(tmp_path / "g", ["new.png"], more, Means(), append=True)
+    assert built.candidates == 9 and sorted(built.left_out) == ["3.png", "7.png"]
+
+
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
