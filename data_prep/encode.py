@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> None:
     built = build(encoder, items.values, items.ids, items.source, options.output / NAME, how)
     if everyone.is_main_process:
         chosen = {name: one for name, one in asdict(settings).items() if one is not None}
-        write_manifest(built, source, data.as_json(), chosen, command_line("data_prep.encode"))
+        write_manifest(built, source, data.as_json(), chosen, command_line("data_prep.encode"), options.append)
     everyone.wait_for_everyone()
     everyone.print(f"{options.output}: {built.candidates:,} candidates, {built}; made by {encoder.fingerprint}")
 

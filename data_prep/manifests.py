@@ -26,11 +26,13 @@ SCHEMA = 1
 _PACKAGES = ("multiturn-retrieval", "torch", "torchvision", "accelerate", "datasets", "numpy", "pillow", "safetensors")
 
 
-def write_manifest(built: Built, source: Source, data: dict[str, Any], encoder: dict[str, Any], command: str) -> None:
+def write_manifest(
+    built: Built, source: Source, data: dict[str, Any], encoder: dict[str, Any], command: str, append: bool = False
+) -> None:
     """Write manifest.json, and labels.csv where the data has labels, beside the gallery.
 
-    Nothing is written where a manifest is there that is no older than the gallery. Only the manifest tells a time
-    and a command: the gallery is the same file, byte for byte, whoever makes it and when.
+    Each is written where anything in it has changed, whether or not a vector has. Only the manifest tells a time and a
+    command, those of the run that wrote it: the gallery is the same file, byte for byte, whoever makes it and when.
 
     Args:
         built: what was done.
@@ -38,35 +40,59 @@ def write_manifest(built: Built, source: Source, data: dict[str, Any], encoder: 
         data: settings of the data.
         encoder: settings of the encoder.
         command: line that made it.
+        append: the items are only some new ones: the manifest tells of the others still, and lists these.
     """
     from multiturn.files import write_text
     from multiturn.gallery_files import GalleryFile
 
     folder = built.path.parent
     manifest = folder / MANIFEST
-    if not built.written and manifest.is_file() and manifest.stat().st_mtime_ns >= built.path.stat().st_mtime_ns:
-        return
+    old = _old_manifest(folder)
+    untouched = bool(old) and not built.written and manifest.stat().st_mtime_ns >= built.path.stat().st_mtime_ns
     file = GalleryFile(built.path)
-    if source.labels or (folder / LABELS).is_file():
-        known = read_labels(folder / LABELS) if (folder / LABELS).is_file() else {}
-        known |= source.labels
-        _write_labels(folder / LABELS, source.label or "label", {one: known[one] for one in file.ids if one in known})
+    earlier = old.get("data", {}).get("label", "")
+    label = source.label or earlier
+    _update_labels(folder / LABELS, label or "label", source.labels, file.ids, keep=label == earlier or not earlier)
+    told: dict[str, Any] = {
+        "data": data | {"kind": source.items.kind, "left_out": source.left_out, "label": label},
+        "licence": source.licence,
+        "citation": source.citation,
+    }
+    appended = old.get("appended", []) if append or built.gone else []
+    if append and old and told["data"] != old["data"]:
+        appended = [*(one for one in appended if one != told), told]
+        told = {name: old[name] for name in told}
+        told["data"] = told["data"] | {"label": label}
+    size = built.path.stat().st_size
     about = {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
-        "gallery": {"file": built.path.name, "bytes": built.path.stat().st_size, "sha256": digest_of_file(built.path)},
+        # Of a file that has stayed, the old manifest knows the digest and what made the vectors.
+        "gallery": old["gallery"]
+        if untouched
+        else {"file": built.path.name, "bytes": size, "sha256": digest_of_file(built.path)},
         "source": file.source,
         **counts(file),
         "left_out": _by_reason(built.left_out),
         "fingerprint": file.fingerprint,
         "encoder": encoder,
-        "data": data | {"kind": source.items.kind, "left_out": source.left_out, "label": source.label},
-        "licence": source.licence,
-        "citation": source.citation,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
-    }
-    write_text(manifest, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        **told,
+        "versions": old["versions"]
+        if untouched
+        else {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+    } | ({"appended": appended} if appended else {})
+    about = json.loads(json.dumps(about))
+    if {**about, **{name: old.get(name) for name in ("created", "command")}} != old:
+        write_text(manifest, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+
+
+def _old_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest that is there; empty if there is none, or none that can be used."""
+    try:
+        return read_manifest(folder)
+    except ValueError:
+        return {}
 
 
 def counts(file: GalleryFile) -> dict[str, Any]:
@@ -128,14 +154,19 @@ def command_line(module: str) -> str:
     return join(["python", "-m", module, *sys.argv[1:]])
 
 
-def _write_labels(path: Path, column: str, labels: Mapping[str, str]) -> None:
+def _update_labels(path: Path, column: str, labels: Mapping[str, str], ids: list[str], keep: bool) -> None:
+    """Write the labels of candidates where they have changed; those that the data lacks have their old ones to keep."""
     from multiturn.files import write_text
 
+    if not labels and not path.is_file():
+        return
+    known = (read_labels(path) if keep and path.is_file() else {}) | dict(labels)
     text = StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["id", "label" if column == "id" else column])
-    table.writerows((name, label) for name, label in labels.items() if label)
-    write_text(path, text.getvalue())
+    table.writerows((name, known[name]) for name in ids if known.get(name))
+    if not path.is_file() or path.read_bytes() != text.getvalue().encode():
+        write_text(path, text.getvalue())
 
 
 def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
