@@ -68,6 +68,7 @@ def full_size_block(result: Result) -> str:
         f"Peak memory of the process {max(peaks.values()):,.0f} MB (by the moment '{reached}'), of which the gallery "
         f"takes {memory['gallery_megabytes']:,.0f} MB and the loaded programs {peaks['programs loaded']:,.0f} MB.",
         f"{result['ranks_checked']} ranks equal those of a full computation in float64.",
+        "Brackets: bootstrap intervals over sessions, at the last turn and of the percentile at every turn.",
         f"The GRU {weights}: the table shows that this size can be played, not how well faces are found.",
         machine_line(result),
     ]
@@ -168,17 +169,21 @@ def evaluation_block(metrics: Result) -> str:
     """An evaluation: turns, then the baselines as the paper's table 1 shows them, if there are any."""
     parts = [compact_table(metrics)]
     if any(other["role"] == "baseline" for other in metrics["others"]):
-        head, *rows = paper_table_1(narrow(metrics))
-        short = [row[:4] + [WITHOUT_INTERVAL.sub("", text) for text in row[4:]] for row in rows]
-        parts += ["Ranking percentile, with the bounds of tied ranks:", markdown_table([head, *short])]
-    return "\n\n".join([*parts, protocol_line(narrow(metrics))])
+        parts += ["Ranking percentile, with the bounds of tied ranks:", markdown_table(paper_table_1(narrow(metrics)))]
+    where = "at the last turn of every method, those of the percentile at every turn"
+    return "\n\n".join([*parts, noted(metrics, where)])
 
 
 def by_turn_block(metrics: Result) -> str:
     """R@1 and R@10 of every method, a column a turn; intervals at the last."""
     turns = {row["turn"]: f"Turn {row['turn']}" for row in metrics["per_turn"]}
     parts = [markdown_table(table_by_turn(metrics, name, label(name), turns)) for name in ("R@1", "R@10")]
-    return "\n\n".join([*parts, protocol_line(narrow(metrics))])
+    return "\n\n".join([*parts, noted(metrics)])
+
+
+def noted(metrics: Result, where: str = "at the last turn of every method") -> str:
+    """What a reader of the tables must know, with where their intervals stand."""
+    return f"{protocol_line(narrow(metrics))} Intervals stand {where}; metrics.json and report.html have all."
 
 
 def table_by_turn(metrics: Result, name: str, corner: str, turns: Mapping[int, str]) -> Table:
@@ -212,16 +217,16 @@ def recall_block(studies: Sequence[Mapping[str, Any]]) -> str:
 
 
 def compact_table(metrics: Result) -> str:
-    """Few columns a turn: intervals for the percentile only; each other method at its own last turn."""
+    """Few columns a turn, and each other method at its own last turn: intervals there, of the percentile everywhere."""
     metrics = narrow(metrics)
     turns = [metrics["before_feedback"], *metrics["per_turn"]]
     columns = [name for name in KEPT[1:-2] if name in turns[-1]]
     harmed = [NONE, *(f"{100 * share:.2f}" for share in metrics["harm_rate"])] if metrics["harm_rate"] else []
     table = [["Method", "Turn", *(label(name) for name in columns), *(["Harmed, %"] if harmed else [])]]
     for place, row in enumerate(turns):
-        table.append([metrics["model"], *_cells(row, columns), *harmed[place : place + 1]])
+        table.append([metrics["model"], *_cells(row, columns, row is turns[-1]), *harmed[place : place + 1]])
     for other in metrics["others"]:
-        table.append([titled(other), *_cells(other["per_turn"][-1], columns), *([NONE] if harmed else [])])
+        table.append([titled(other), *_cells(other["per_turn"][-1], columns, True), *([NONE] if harmed else [])])
     return markdown_table(table)
 
 
@@ -239,9 +244,8 @@ def narrow(metrics: Result) -> dict[str, Any]:
     }
 
 
-def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
-    cells = [cell(name, row) for name in columns]
-    return [
-        str(row["turn"]),
-        *(c if n == "percentile" else WITHOUT_INTERVAL.sub("", c) for n, c in zip(columns, cells, strict=True)),
-    ]
+def _cells(row: Mapping[str, Any], columns: Sequence[str], last: bool) -> list[str]:
+    """A turn and its values; their intervals if it is a method's last, and that of the percentile always."""
+    cells = [(name, cell(name, row)) for name in columns]
+    shown = [text if last or name == "percentile" else WITHOUT_INTERVAL.sub("", text) for name, text in cells]
+    return [str(row["turn"]), *shown]

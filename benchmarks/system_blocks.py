@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.blocks import Result, machine_line, methods_of, narrow, table_by_turn
+from benchmarks.blocks import Result, machine_line, methods_of, narrow, noted, table_by_turn
 from multiturn.metrics import known
 from multiturn.report.tables import NO_COLUMN, cell, label, markdown_table, protocol_line
 
@@ -39,7 +39,7 @@ def _by_iteration(metrics: Result, wanted: Sequence[str]) -> str:
     """Tables of some measures, each named by what stands before its @."""
     names = [name for one in wanted for name in measured(metrics) if name.partition("@")[0] == one]
     tables = [table_by_turn(metrics, name, f"{label(name)} by iteration", _turns(metrics)) for name in names]
-    return "\n\n".join([*map(markdown_table, tables), protocol_line(narrow(metrics))])
+    return "\n\n".join([*map(markdown_table, tables), noted(metrics)])
 
 
 def _turns(metrics: Result) -> dict[int, str]:

@@ -105,13 +105,27 @@ def test_a_block_is_found_by_its_own_end():
     assert [block["name"] for block in BLOCK.finditer(README * 2)] == ["ablation", "ablation"]
 
 
-def test_only_the_percentile_has_an_interval_in_the_compact_table():
+def test_a_turn_before_the_last_has_the_interval_of_the_percentile_alone():
     line = compact_table(metrics()).splitlines()[3]
     assert line == "| GRU | 1 | 60.00 [54.00, 66.00] | 10.00 | 30.00 | 90.00 | 12.5 | 25.00 |"
 
 
+def test_every_value_of_a_methods_last_turn_has_its_interval():
+    model, other = compact_table(metrics()).splitlines()[4:]
+    recalls = "30.00 [27.00, 33.00] | 90.00 [81.00, 99.00] | 12.5 [11.2, 13.8]"
+    assert model == f"| GRU | 2 | 70.00 [63.00, 77.00] | 10.00 [9.00, 11.00] | {recalls} | 12.50 |"
+    first = "10.00 [9.00, 11.00] (ties 0.00–40.00)"
+    assert other == f"| counting (baseline) | 1 | 65.00 [58.50, 71.50] | {first} | {recalls} | – |"
+
+
+def test_the_note_says_where_intervals_stand_and_what_has_all():
+    note = evaluation_block(metrics()).split("\n\n")[-1]
+    where = "at the last turn of every method, those of the percentile at every turn"
+    assert note.endswith(f"Intervals stand {where}; metrics.json and report.html have all.")
+
+
 def test_the_compact_table_keeps_the_bounds_of_ties():
-    assert "10.00 (ties 0.00–40.00)" in compact_table(metrics())
+    assert "10.00 [9.00, 11.00] (ties 0.00–40.00)" in compact_table(metrics())
 
 
 def test_turn_0_and_other_methods_have_no_harm():
