@@ -24,6 +24,7 @@ from multiturn.gallery import Gallery
 from multiturn.processes import launched, own_device
 from multiturn.replies import ImageReply, RelevanceReply
 from multiturn.report.tables import markdown_table
+from multiturn.report.task_tables import write_task_table
 from multiturn.session import Turn
 from multiturn.targets import Targets
 from multiturn.task import Exam, ReplyForm, Stage, example_of
@@ -240,10 +241,17 @@ class ReverseSearch:
             table.append([title, *(_cell(level.fnir, level.fnir_interval, level.fpir) for level in levels[title])])
         write_text(folder / "open_set.json", json.dumps(told, indent=1))
         write_curves(curves, levels, folder / "open_set.png")
+        people = next(iter(told.values()))
         few = [f"{share:g}" for share in wanted.fpir if share * fewest < 1]
-        note = OPEN_SET_NOTE
+        note = (
+            f"{OPEN_SET_NOTE} {people['enrolled people']:,} people enrolled with one photo each and "
+            f"{people['searches for them']:,} searches for them; {people['strangers']:,} strangers and "
+            f"{people['searches for strangers']:,} searches for these. Brackets: {100 * evaluation.confidence:g} % "
+            "bootstrap intervals over people."
+        )
         if few:
             note += f" With {fewest} searches for strangers, no stranger may pass at FPIR {', '.join(few)}."
+        write_task_table(folder / "open_set.table.json", "Open set: FNIR at wanted FPIR", table, note)
         print(f"{markdown_table(table, note)}\n")
         return True
 

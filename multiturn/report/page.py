@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from multiturn.files import write_text
 from multiturn.report.figures import report_figures
@@ -30,6 +31,7 @@ from multiturn.report.tables import (
     protocol_line,
     recalls,
 )
+from multiturn.report.task_tables import task_tables
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 HEAVY = 300_000  # bytes of a PNG
@@ -57,6 +59,7 @@ def write_report(
     pictures: Mapping[str, Path],
     config_yaml: str,
     sessions: Kept | None = None,
+    tables: Sequence[Markup] = (),
 ) -> Path:
     """Write FOLDER/report.html: one file with its images and style inside, which asks nothing of the network.
 
@@ -66,6 +69,7 @@ def write_report(
         pictures: which the task drew, likewise; a heavy PNG goes in as JPEG.
         config_yaml: the resolved configuration.
         sessions: to show turn by turn, as `multiturn.report.sessions.kept_sessions` returns them.
+        tables: which the task made, as `multiturn.report.task_tables.task_tables` returns them.
     Raises:
         FileNotFoundError: an image is missing.
         ValueError: an image of another kind.
@@ -87,6 +91,7 @@ def write_report(
             comparisons=html_table(comparison_table(metrics), caption="Paired differences over the same targets")
             if metrics["comparisons"]
             else "",
+            tables=tables,
             harm=_harm(metrics),
             certificate=certificate_lines(metrics),
             sessions=[] if sessions is None else session_views(sessions),
@@ -168,8 +173,8 @@ def report_run(folder: Path, output: Path | None = None) -> Metrics:
     """Write the figures and the page of a run from the files in its folder, and return its metrics.
 
     Reads metrics.json and config.yaml; the histories of what the run trained; sessions.json, or else the transcript or
-    the ranks, for the sessions shown; and pictures/*.png, whose titles are their own `Title` texts or else their names.
-    Writes figures/ and report.html.
+    the ranks, for the sessions shown; and pictures/*.png, whose titles are their own `Title` texts or else their names,
+    with the tables beside them. Writes figures/ and report.html.
 
     Args:
         folder: of the run.
@@ -190,7 +195,8 @@ def report_run(folder: Path, output: Path | None = None) -> Metrics:
     pictures = {_title(picture): picture for picture in sorted((folder / "pictures").glob("*.png"))}
     output = output or folder
     figures = report_figures(metrics, histories(folder), output / "figures")
-    write_report(output, metrics, figures, pictures, config.read_text(encoding="utf-8"), kept_sessions(folder))
+    told = config.read_text(encoding="utf-8")
+    write_report(output, metrics, figures, pictures, told, kept_sessions(folder), task_tables(folder))
     return metrics
 
 

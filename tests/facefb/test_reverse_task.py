@@ -200,6 +200,8 @@ def test_train_py_trains_the_embedder_reports_and_can_be_evaluated_again(tmp_pat
     names = {"config.json", "model.safetensors", "metrics.json", "report.html", "embedder", "galleries", "pictures"}
     assert names <= {path.name for path in output.iterdir()}
     assert {"pages.png", "open_set.png", "open_set.json"} <= {path.name for path in (output / "pictures").iterdir()}
+    page = (output / "report.html").read_text()
+    assert "<caption>Open set: FNIR at wanted FPIR</caption>" in page and "FNIR at FPIR 0.01, %" in page
     program("-m", "eval.evaluate", "--checkpoint", str(output), "--output_dir", str(tmp_path / "again"))
     first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (output, tmp_path / "again"))
     assert first["per_turn"] == again["per_turn"] and first["others"] == again["others"]

@@ -14,6 +14,7 @@ from PIL import Image
 from multiturn.report.figures import report_figures
 from multiturn.report.page import histories, report_run, write_report
 from multiturn.report.tables import html_table, markdown_table, per_turn_table, protocol_line
+from multiturn.report.task_tables import write_task_table
 from tests.multiturn.test_report import HISTORY, made_up_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,6 +168,24 @@ def test_the_retriever_is_named_where_something_else_was_trained_too(run):
     (run / "encoder").mkdir()
     (run / "encoder" / "history.json").write_text(json.dumps(HISTORY))
     assert list(histories(run)) == ["encoder", "retriever"]
+
+
+@pytest.mark.slow
+def test_a_table_that_the_task_made_is_in_the_page_with_its_title_and_note(run):
+    table = [["Embedder", "FNIR, %"], ["net <b>", "98.68 [97.46, 99.44]"]]
+    write_task_table(run / "pictures" / "open_set.table.json", "Open set", table, "Halves of the people.")
+    report_run(run)
+    page = (run / "report.html").read_text()
+    assert "<caption>Open set</caption>" in page and '<p class="note">Halves of the people.</p>' in page
+    assert "net &lt;b&gt;" in page and "98.68 <small>[97.46, 99.44]</small>" in page
+
+
+def test_a_damaged_table_of_a_task_is_named(run):
+    (run / "pictures" / "own.table.json").write_text('{"title": "x"}')
+    with pytest.raises(
+        ValueError, match=r"own\.table\.json holds no table .KeyError.'table'.*; evaluate the run again"
+    ):
+        report_run(run)
 
 
 def test_metrics_that_lack_a_part_name_it(run, metrics):
