@@ -49,7 +49,8 @@ def write_page(told: Mapping[str, Any], folder: Path) -> Path:
 
 def headline(told: Mapping[str, Any]) -> str:
     """One sentence on what is the same."""
-    whole = f"{told['sessions']:,} sessions of a {told['log']} with {told['system']}."
+    sessions = "1 session" if told["sessions"] == 1 else f"{told['sessions']:,} sessions"
+    whole = f"{sessions} ({told['log']}) with {told['system']}."
     if not told["with_pages"]:
         return f"{whole} The log has no pages to compare with."
     return f"{whole} {told['the_same']:,} of {told['with_pages']:,} show every page as it was."

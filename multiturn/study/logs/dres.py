@@ -72,7 +72,7 @@ def read_dres(
         parts.append([Logged(script, search.name, pages, (None,) * len(pages))])
     if not parts:
         raise ValueError(f"{where} holds no result log with a TEXT event; nothing that was said is known")
-    notes = [WHOLE]
+    notes = [WHOLE] if page_size is None else []  # what a live study exports adds up, as it does here
     if empty or mixed:
         notes.append(f"Left out: {empty} searches and {mixed} result logs without a text.")
     if undone:

@@ -163,7 +163,7 @@ def test_a_study_replays_from_its_tasks_for_dres_to_the_pages_that_were_shown(tm
     shown = [record for record in read_records(running.store).trials if record.system == "one"]
     log = read_log(path, names, team="one")
     assert (log.page_size, log.seen) == (4, seen)
-    assert f"Left out: {len(shown)} replies that were taken back." in log.notes
+    assert log.notes == [f"Left out: {len(shown)} replies that were taken back."]
     assert [one.pages for one in log.sessions] == [
         tuple(tuple(told.page.shown) for told in record.trial.turns) for record in shown
     ]

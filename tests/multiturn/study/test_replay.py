@@ -117,7 +117,8 @@ def test_dialogues_are_told_caption_first_and_found_by_the_name_of_their_file(tm
     assert log.sessions[0].script.said == ("ab", "is it c? yes")
     told = replayed(log, tmp_path / "out")
     assert told["with_pages"] == 0 and told["log_per_turn"] is None and len(told["per_turn"]) == 3
-    assert "no pages to compare with" in (tmp_path / "out" / "replay.html").read_text()
+    page = (tmp_path / "out" / "replay.html").read_text()
+    assert "2 sessions (dialogues of VisDial) with toy. The log has no pages to compare with." in page
 
 
 def test_sessions_of_circled_come_from_transcripts_and_go_back(folder: Path, tmp_path: Path):
@@ -172,7 +173,7 @@ def test_streams_of_dres_give_a_search_for_each_session_and_task(tmp_path: Path)
     assert (one.name, one.script.said, one.script.target) == ("s/kis-1", ("ab", "d"), "04.png")
     assert one.pages == (None, ("01.png", "02.png"), ("03.png", "04.png")) and log.page_size == 2
     assert two.script.said == ("cd",) and two.pages[1] == ("05.png",)
-    assert "1 result logs without a text" in " ".join(log.notes)
+    assert "1 result logs without a text" in " ".join(log.notes) and "a whole query" in log.notes[0]
     assert replayed(log, tmp_path / "out")["with_pages"] == 2
 
 
