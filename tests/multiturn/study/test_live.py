@@ -5,6 +5,7 @@ import sqlite3
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,7 +178,8 @@ def test_a_closed_tab_or_a_crash_goes_on_with_the_same_assignment_and_page(tmp_p
 
 def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path):
     Visitor(study(tmp_path)).begin()
-    for changes in ({"seed": 1}, {"turns": 1}, {"targets": 2}):
+    others: list[dict[str, Any]] = [{"seed": 1}, {"turns": 1}, {"targets": 2}]
+    for changes in others:
         with pytest.raises(ValueError, match="is the database of another study"):
             study(tmp_path, **changes)
     study(tmp_path, consent="We have corrected a word.", title="Another title")
