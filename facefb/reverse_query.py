@@ -1,7 +1,7 @@
 """Photos of a person as examples for a search, and the gallery that they are searched in with its own encoder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from multiturn.encoders.catalogue import EncoderSettings, make_encoder
 from multiturn.encoders.faces.encoder import FaceEncoder
 from multiturn.encoders.regions import RegionEncoder
 from multiturn.gallery import Gallery
+from multiturn.index import Index
 from multiturn.pictures import read_picture
 from multiturn.replies import ImageReply
 from multiturn.session import Session, Turn
@@ -50,28 +51,20 @@ class SearchedGallery:
     encoder: Encoder | RegionEncoder | FaceEncoder
     data: Mapping[str, Any]
 
-    def by(self, examples: Sequence[Example], top: int, index: Path | None = None) -> Turn:
+    def by(self, examples: Sequence[Example], top: int, index: Index | None = None) -> Turn:
         """Search with photos of one person or thing; a candidate that is a photo itself may come first.
 
         Args:
             top: candidates to find; all where there are fewer.
-            index: folder of an approximate index; without one, the search is exact.
+            index: an approximate one; without, the search is exact.
         Raises:
-            FileNotFoundError: no index there.
-            ValueError: one of another gallery.
+            ValueError: an index of another gallery or similarity.
         """
-        approximate = None
-        if index is not None:
-            from multiturn.faiss_index import load_index
-
-            approximate = load_index(index, self.gallery)
         retriever = ExampleRetriever(self.gallery.fingerprint, self_hit="keep")
         page = min(top, len(self.gallery))
         # An index proposes nothing to a session that has no example yet.
         opening = torch.arange(page)[None]
-        session = Session(
-            retriever, self.gallery, torch.zeros(1, dtype=torch.long), page, opening=opening, index=approximate
-        )
+        session = Session(retriever, self.gallery, torch.zeros(1, dtype=torch.long), page, opening=opening, index=index)
         for example in examples:
             session.tell(example.reply())
         return session.show()
@@ -110,29 +103,66 @@ def _example(encoder: Encoder | RegionEncoder | FaceEncoder, file: Path) -> Exam
     return Example(str(file), found.vectors[0], note)
 
 
-def open_gallery(folder: Path, device: torch.device | str = "cpu") -> SearchedGallery:
+def open_gallery(
+    path: Path, device: torch.device | str = "cpu", moved: Mapping[str, str] | None = None
+) -> SearchedGallery:
     """Load a gallery that `python -m data_prep.encode` made, and make its encoder as the manifest describes it.
 
+    Args:
+        path: its folder, or the file in it.
+        device: where to encode and search.
+        moved: see `described`.
     Raises:
         FileNotFoundError: no gallery, or no weights where the manifest says.
         ValueError: no manifest; a gallery of texts or regions; fewer than two candidates; or weights that are not
             those that made the gallery.
     """
+    settings, manifest = described(path, moved)
+    if settings.items != "image" or manifest["regions"] is not None:
+        raise ValueError(
+            f"{path} holds {'regions' if manifest['regions'] is not None else 'texts'}; an image is searched for "
+            "among images with one vector each"
+        )
+    gallery = Gallery.load(path)
+    encoder = encoder_of(settings, device)
+    gallery.check_made_by(encoder.fingerprint)
+    return SearchedGallery(gallery.to(device), encoder, manifest["data"])
+
+
+def described(path: Path, moved: Mapping[str, str] | None = None) -> tuple[EncoderSettings, dict[str, Any]]:
+    """What the manifest of a gallery says of its encoder, and the manifest.
+
+    Args:
+        path: of the gallery: its folder, or the file in it.
+        moved: settings of the encoder that name files (name, weights, detector_weights), where these lie elsewhere
+            than the manifest says. That they are the same files, the fingerprint tells.
+    Raises:
+        ValueError: no manifest, or one with settings that are not known here or do not fit each other.
+    """
+    folder = path if path.is_dir() else path.parent
     manifest = read_manifest(folder)
     if not manifest:
         raise ValueError(
             f"{folder} has no manifest.json, which names the encoder; make it with python -m data_prep.encode"
         )
-    settings = encoder_settings(manifest["encoder"], folder)
-    if settings.items != "image" or manifest["regions"] is not None:
-        raise ValueError(
-            f"{folder} holds {'regions' if manifest['regions'] is not None else 'texts'}; an image is searched for "
-            "among images with one vector each"
-        )
-    gallery = Gallery.load(folder)
-    encoder = make_encoder(settings, device)
-    gallery.check_made_by(encoder.fingerprint)
-    return SearchedGallery(gallery.to(device), encoder, manifest["data"])
+    return replace(encoder_settings(manifest["encoder"], folder), **(moved or {})), manifest
+
+
+def encoder_of(settings: EncoderSettings, device: torch.device | str) -> Encoder | RegionEncoder | FaceEncoder:
+    """Make an encoder that a manifest describes.
+
+    Raises:
+        FileNotFoundError: no weights there; or a ValueError, where they are no such model's. Both say how to name the
+            files where they have moved.
+    """
+    try:
+        return make_encoder(settings, device)
+    except (FileNotFoundError, ValueError) as reason:
+        kind = FileNotFoundError if isinstance(reason, OSError) else ValueError
+        raise kind(
+            f"{reason}; if the encoder's files lie elsewhere than when the gallery was made, give --encoder.weights, "
+            "--encoder.detector_weights or --encoder.name"
+        ) from reason
 
 
 def encoder_settings(told: Mapping[str, Any], folder: Path) -> EncoderSettings:

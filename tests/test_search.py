@@ -6,12 +6,13 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
 from tests.hub_server import running_hub, use
 from tests.multiturn.encoders.cases import faces
-from tests.multiturn.encoders.tiny import pictures, timm_weights
+from tests.multiturn.encoders.tiny import open_clip_folder, pictures, timm_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,11 @@ def test_help_shows_examples_and_loads_nothing_heavy(way: list[str]):
         (["--gallery", "g"], "image"),
         (["--image", "x.jpg"], "gallery"),
         (["--gallery", "g", "--image", "x.jpg", "--top", "0"], "--top lists at least one candidate, not 0"),
+        (["--gallery", "g", "--image", "x.jpg", "a bird"], "photos, as --image FILE, or words"),
+        (
+            ["--gallery", "g", "--image", "x.jpg", "--picture", "tests"],
+            "--picture is a PNG file, and tests is a folder",
+        ),
         (["--task", "lfw-reverse"], "say what to look for"),
     ],
 )
@@ -81,6 +87,35 @@ def test_a_gallery_of_any_encoder_of_images_is_searched_by_a_photo(gallery: Path
     done = program("-m", "eval.search", "--gallery", str(tmp_path / "g"), "--image", str(photos / "p1.png"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:3] == ["1", "1.0000", "p1.png"]
+
+
+@pytest.mark.slow
+def test_a_gallery_of_image_and_text_towers_is_searched_by_words(gallery: Path, tmp_path: Path):
+    chosen = ["--encoder.kind", "open_clip", "--encoder.name", open_clip_folder(tmp_path / "model")]
+    where = ["--data.root", str(gallery.parent / "photos"), "--output", str(tmp_path / "g")]
+    made = program("-m", "data_prep.encode", *where, *chosen)
+    assert made.returncode == 0, made.stderr
+    done = program("-m", "eval.search", "--gallery", str(tmp_path / "g"), "a bird", "on the grass", "--top", "3")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["1", "2", "3"] and len(lines) == 4
+    assert lines[3] == f"picture: {tmp_path / 'g' / 'search.png'}" and (tmp_path / "g" / "search.png").is_file()
+    near = program("-m", "eval.search", "--gallery", str(tmp_path / "g"), "a bird", "on the grass", "--index", "Flat")
+    assert near.stdout.splitlines()[:3] == lines[:3], near.stderr
+    assert (tmp_path / "g" / "gallery.indexes" / "Flat.cosine" / "index.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_gallery_is_searched_by_its_file_with_moved_weights_and_an_index_by_name(gallery: Path, tmp_path: Path):
+    photo = str(gallery.parent / "photos" / "p1.png")
+    moved = str(copy(gallery.parent / "weights.pth", tmp_path / "elsewhere.pth"))
+    named = ["--gallery", str(gallery / "gallery.safetensors"), "--image", photo, "--encoder.weights", moved]
+    done = program("-m", "eval.search", *named, "--index", "Flat", "--top", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[:3] == ["1", "1.0000", "p1.png"] and f"picture: {gallery}" in done.stdout
+    for index, said in (("FLAT7", "faiss makes no index 'FLAT7'"), ("no/index", "no index in no/index")):
+        refused = program("-m", "eval.search", *named, "--index", index)
+        assert refused.returncode == 1 and said in refused.stderr
 
 
 @pytest.mark.slow

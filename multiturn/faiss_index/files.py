@@ -14,6 +14,7 @@ from multiturn.files import atomic_files, digest_of_file
 from multiturn.gallery import Gallery
 from multiturn.gallery_files import gallery_path
 from multiturn.index_settings import Effort, IndexSettings
+from multiturn.scoring import Similarity
 
 SCHEMA = 1
 INDEX, ABOUT = "index.faiss", "index.json"
@@ -36,7 +37,7 @@ def index_folder(gallery: Path, settings: IndexSettings) -> Path:
     return file.with_name(f"{file.stem}.indexes") / settings.name
 
 
-def save_index(index: FaissIndex, folder: Path) -> Path:
+def save_index(index: FaissIndex, folder: Path | str) -> Path:
     """Write an index; each of its two files is replaced in one step, and they name each other.
 
     Returns:
@@ -46,6 +47,7 @@ def save_index(index: FaissIndex, folder: Path) -> Path:
     """
     import faiss
 
+    folder = Path(folder)
     with atomic_files(folder) as partial:
         try:
             faiss.write_index(index.on_disk, str(partial / INDEX))
@@ -64,7 +66,7 @@ def save_index(index: FaissIndex, folder: Path) -> Path:
     return folder
 
 
-def load_index(folder: Path, gallery: Gallery, effort: Effort | None = None) -> FaissIndex:
+def load_index(folder: Path | str, gallery: Gallery, effort: Effort | None = None) -> FaissIndex:
     """Read an index that `save_index` wrote.
 
     Args:
@@ -77,6 +79,7 @@ def load_index(folder: Path, gallery: Gallery, effort: Effort | None = None) -> 
     """
     import faiss
 
+    folder = Path(folder)
     about = read_about(folder)
     own, asked = about["gallery"], identity(gallery)
     if wrong := [name for name in asked if own.get(name) != asked[name]]:
@@ -119,6 +122,25 @@ def opened_index(folder: Path, gallery: Gallery, settings: IndexSettings, fresh:
         print(f"building {settings.name}: {reason}", file=sys.stderr)
     save_index(build_index(gallery, settings), folder)
     return load_index(folder, gallery, settings.effort)
+
+
+def named_index(name: str, gallery: Gallery, beside: Path, similarity: Similarity = "l2") -> FaissIndex:
+    """The index that a command line names; one by faiss's name is built and kept if it is not there.
+
+    Args:
+        name: its folder; or faiss's name of it, such as HNSW32, or 'usual' for that of a live page.
+        gallery: that is indexed.
+        beside: folder that keeps the indexes by faiss's name, each in a folder of its own.
+        similarity: of those.
+    Raises:
+        FileNotFoundError: a folder that holds no index.
+        ValueError: a damaged index, one of another gallery, or a name that faiss does not know.
+        OSError: `beside` cannot be written.
+    """
+    if len(Path(name).parts) > 1 or Path(name).is_dir():
+        return load_index(name, gallery)
+    settings = chosen(gallery, IndexSettings("" if name == "usual" else name, similarity))
+    return opened_index(beside / settings.name, gallery, settings)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

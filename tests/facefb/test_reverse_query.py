@@ -180,3 +180,25 @@ def test_a_gallery_without_or_with_a_strange_manifest_is_refused(made: Path):
     (made / MANIFEST).unlink()
     with pytest.raises(ValueError, match=r"has no manifest\.json"):
         open_gallery(made)
+
+
+def test_the_file_of_a_gallery_stands_for_its_folder(made: Path):
+    assert open_gallery(made / NAME).encoder.fingerprint == open_gallery(made).encoder.fingerprint
+
+
+def test_weights_that_have_moved_are_named_and_must_be_the_same(made: Path, tmp_path: Path):
+    old = Path(json.loads((made / MANIFEST).read_text())["encoder"]["weights"])
+    new = str(old.rename(tmp_path / "elsewhere.pt"))
+    with pytest.raises(
+        FileNotFoundError, match=r"no weights at .*give --encoder\.weights, --encoder\.detector_weights"
+    ):
+        open_gallery(made)
+    assert open_gallery(made, moved={"weights": new}).encoder.dim == Gallery.load(made).vectors.shape[1]
+    other = faces(tmp_path, seed=1).weights
+    with pytest.raises(ValueError, match="was made by encoder"):
+        open_gallery(made, moved={"weights": str(other)})
+
+
+def test_only_what_the_encoder_takes_can_have_moved(made: Path):
+    with pytest.raises(ValueError, match="kind faces takes no name"):
+        open_gallery(made, moved={"name": "elsewhere"})
