@@ -96,7 +96,7 @@ def headline(numbers: Numbers) -> str:
 
 def warnings(numbers: Numbers) -> list[str]:
     """What a reader must know first."""
-    lines = []
+    lines = list(numbers["warnings"])
     if (few := numbers["participants"]) < 12:
         lines.append(f"{few} participants are few: intervals are wide, and differences may be of these people alone.")
     if left := numbers["participants"] - numbers["finished"]:
@@ -163,11 +163,14 @@ def turn_table(numbers: Numbers) -> Table:
 
 def score_table(numbers: Numbers) -> Table:
     """Questionnaires of each system."""
-    names = list(dict.fromkeys(name for one in numbers["systems"].values() for name in one["scores"]))
+    of = {system: one["scores"] for system, one in numbers["systems"].items()}
+    # Where systems change from trial to trial, participants were asked about all of them together.
+    of = {"all together": numbers["scores"]} if numbers["scores"] else of
+    names = list(dict.fromkeys(name for scores in of.values() for name in scores))
     table = [["System", *(LABELS[name] for name in names)]]
     return table + [
-        [system, *(_interval(one["scores"][name]) if name in one["scores"] else NONE for name in names)]
-        for system, one in numbers["systems"].items()
+        [system, *(_interval(scores[name]) if name in scores else NONE for name in names)]
+        for system, scores in of.items()
         if names
     ]
 

@@ -7,7 +7,7 @@ import pytest
 from multiturn.settings import EvaluationSettings
 from multiturn.study.analysis import analyse
 from multiturn.study.conduct import Study
-from multiturn.study.live_page import report
+from multiturn.study.live_page import report, score_table
 from multiturn.study.records import read_records
 from tests.multiturn.study.squares import Visitor, study
 
@@ -38,6 +38,7 @@ def test_questionnaires_on_systems_that_change_from_trial_to_trial_are_reported_
         "tlx": (0, 3),
         "sus": (50, 3),
     }
+    assert [row[0] for row in score_table(numbers)] == ["System", "all together"]
     assert all(one["scores"] == {} for one in numbers["systems"].values())
     assert {row["measure"] for row in numbers["comparisons"]} == {"found_rate", "seconds", "reciprocal_rank"}
 
@@ -60,7 +61,7 @@ def test_a_system_to_which_nobody_spoke_has_all_numbers_but_those_by_turn(tmp_pa
     assert (quiet["trials"], quiet["found"], quiet["replies"]["mean"], quiet["per_turn"]) == (4, 0, 0, [])
     assert spoken["found"] == 4 and spoken["per_turn"][-1]["R@1"] == 1
     assert numbers["warnings"] == [f"Nobody has said anything to {silent}: it has no numbers by turn."]
-    assert numbers["comparisons"] and (tmp_path / "out" / "report.html").is_file()
+    assert numbers["comparisons"] and numbers["warnings"][0] in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_where_nobody_said_anything_to_any_system_there_is_no_report(tmp_path: Path):

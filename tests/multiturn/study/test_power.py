@@ -60,6 +60,6 @@ def test_the_report_says_what_a_plan_of_the_next_study_wants_to_know():
 @pytest.mark.parametrize(("pairs", "warned"), [(6, True), (7, False)])
 def test_the_report_warns_where_no_difference_could_be_significant(pairs: int, warned: bool):
     rows = [{"over": "targets", "pairs": pairs, "paired": {"p_holm": 0.1}, "model": None}] * 3
-    told = warnings({"participants": 20, "finished": 20, "comparisons": rows, "systems": {}})
+    told = warnings({"warnings": [], "participants": 20, "finished": 20, "comparisons": rows, "systems": {}})
     expected = "No test over 6 targets can fall below p = 0.09 with 3 tests, whatever the difference: more targets are"
     assert [line.startswith(expected) for line in told] == [True] * warned
