@@ -33,7 +33,7 @@ def here(study: Study, participant: Participant, token: str, origin: str) -> tup
         "key": study.signature("form", participant.id),
         "code": code_of(token),
         "link": f"{origin.rstrip('/')}/resume/{token}",
-        "notice": NOTICES.get(progress.notice, ""),
+        "notice": _notice(study, progress),
         "found": progress.notice == "found",
     }
     match progress.phase:
@@ -54,6 +54,18 @@ def here(study: Study, participant: Participant, token: str, origin: str) -> tup
     return progress.phase, values
 
 
+def _notice(study: Study, progress: Progress) -> str:
+    """What is said of the last act; nobody is asked to say more who may not."""
+    if progress.notice == "wrong claim" and not _left(study, progress.trial):
+        return "That is not the image. Look again, or give it up."
+    return NOTICES.get(progress.notice, "")
+
+
+def _left(study: Study, trial: Trial) -> int:
+    """How often something may still be said."""
+    return study.protocol.turns - (len(trial.turns) - 1)
+
+
 def _numbered(study: Study, progress: Progress, place: int) -> dict[str, Any]:
     """Which trial it is; practice is counted apart."""
     practised = sum(planned.practice for planned in progress.plan)
@@ -66,7 +78,7 @@ def _numbered(study: Study, progress: Progress, place: int) -> dict[str, Any]:
 
 
 def _search(study: Study, progress: Progress) -> dict[str, Any]:
-    trial, protocol = progress.trial, study.protocol
+    trial = progress.trial
     form = study.form(progress)
     return {
         "form": form,
@@ -74,7 +86,7 @@ def _search(study: Study, progress: Progress) -> dict[str, Any]:
         "names": [readable(name) for name in form.attributes],
         "places": range(1, len(trial.turns[-1].page.shown) + 1),
         "turn": len(trial.turns) - 1,
-        "left": protocol.turns - (len(trial.turns) - 1),
+        "left": _left(study, trial),
         "told": [_told(trial, number, form.attributes) for number in range(1, len(trial.turns))],
         "wanted": _wanted(trial),
         "remaining": _remaining(study, trial),

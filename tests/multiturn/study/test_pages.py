@@ -174,3 +174,16 @@ def test_the_time_that_is_left_is_read_aloud_and_counted_from_without_a_script(t
 def test_a_search_without_a_limit_shows_no_time(tmp_path: Path):
     visitor = Visitor(study(tmp_path)).begin()
     assert "left-" not in visitor.page and "s left" not in visitor.page and "nearly over" not in visitor.page
+
+
+def test_nobody_is_asked_to_say_more_who_may_not(tmp_path: Path):
+    visitor = Visitor(study(tmp_path, turns=2, seen="keep")).begin()
+    for expected in ("Look again, or say more.", "Look again, or give it up."):
+        visitor.post("/study/reply", text="abcdefghijkl")
+        visitor.post("/study/claim", place="1" if visitor.place_of_target != 1 else "2")
+        assert f"That is not the image. {expected}" in visitor.page
+
+
+def test_what_is_wrong_with_an_answer_is_said_in_a_sentence(tmp_path: Path):
+    visitor = until_questions(Visitor(study(tmp_path))).post("/study/answer", mental="5")
+    assert visitor.answer.status_code == 422 and ">Please answer every question; 5 are left" in visitor.page
