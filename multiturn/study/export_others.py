@@ -29,10 +29,6 @@ def dres_task(record: Record, records: Records) -> dict[str, Any]:
     began = round(1000 * datetime.fromisoformat(records.facts["created"]).timestamp())
     collection = records.facts["galleries"][record.system]["source"]
     task = {"taskId": str(record.session), "taskName": f"{record.session}: {record.target}"}
-
-    def answer(name: str) -> dict[str, Any]:
-        return {"text": None, "mediaItemName": name, "mediaItemCollectionName": collection, "start": None, "end": None}
-
     trial = record.trial
     replies = [(told, {}) for told in trial.turns[1:]] + [(told, {"takenBack": True}) for told in trial.undone]
     replies.sort(key=lambda reply: reply[0].at)
@@ -48,7 +44,7 @@ def dres_task(record: Record, records: Records) -> dict[str, Any]:
             {
                 "timestamp": began + at,
                 "verdict": "CORRECT" if name == record.target else "WRONG",
-                "submission": {"answerSets": [{**task, "answers": [answer(name)]}]},
+                "submission": {"answerSets": [{**task, "answers": [_answer(name, collection)]}]},
             }
             for at, name in trial.claims
         ],
@@ -60,15 +56,21 @@ def dres_task(record: Record, records: Records) -> dict[str, Any]:
                 "timestamp": began + told.at,
                 "sortType": "score",
                 "resultSetAvailability": "top",
-                "results": [
-                    {"answer": answer(name), "rank": rank} for rank, name in enumerate(told.page.shown, start=1)
-                ],
+                "results": _page(told, collection),
                 "events": [_event(told, began)] if told.reply else [],
                 **undone,
             }
             for told, undone in [(trial.turns[0], {}), *replies]
         ],
     }
+
+
+def _page(told: Told, collection: str) -> list[dict[str, Any]]:
+    return [{"answer": _answer(name, collection), "rank": rank} for rank, name in enumerate(told.page.shown, start=1)]
+
+
+def _answer(name: str, collection: str) -> dict[str, Any]:
+    return {"text": None, "mediaItemName": name, "mediaItemCollectionName": collection, "start": None, "end": None}
 
 
 def _event(told: Told, began: int) -> dict[str, Any]:
