@@ -39,7 +39,7 @@ def parser() -> Parser:
         "--on_bad_image",
         type=Literal["error", "skip"],
         default="error",
-        help="stop at a picture that cannot be decoded, or leave it out and list it in the manifest",
+        help="stop at a picture that cannot be decoded or whose file name cannot be an id, or leave it out and list it",
     )
     made.add_argument("--drop_removed", action="store_true", help="take out candidates that the data lacks by now")
     made.add_argument(
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
         line.error(f"--output {options.output} is a file; name a folder for the gallery and its manifest")
     if options.append and (options.overwrite or options.drop_removed):
         line.error("--append adds to what is there; leave --overwrite and --drop_removed out")
-    source = read_source(data)
+    source = read_source(data, options.on_bad_image)
     items = source.items
     if items.kind != settings.items:
         line.error(_mismatch(data, source, settings))
@@ -88,6 +88,9 @@ def main(arguments: Sequence[str]) -> None:
     everyone = launched()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    for reason, count in source.left_out.items():
+        if everyone.is_main_process and count:
+            print(f"left out: {count:,} ({reason})", file=sys.stderr)
     encoder = make_encoder(settings, own_device())
     names = ("batch_size", "shard_size", "dtype", "on_bad_image", "overwrite", "drop_removed", "append")
     how = Building(**{name: getattr(options, name) for name in names})

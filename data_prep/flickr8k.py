@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from data_prep.captions import check_caption
 from data_prep.commands import run, tell, write
 from data_prep.counts import check_counts, count_table
-from data_prep.folders import find_pictures
 from data_prep.ids import check_distinct, check_id
 from data_prep.splits import About, Splits, decodable, part
 from data_prep.texts import read_csv, read_utf8
+from multiturn.files import find_pictures
 
 # Quoted in annotations: where those are postponed, jsonargparse imports all this for --help.
 if TYPE_CHECKING:

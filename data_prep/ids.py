@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from multiturn.files import is_unwritable
+
 
 def check_id(name: object, where: str) -> str:
     """Return an image id that stays inside its folder.
@@ -19,7 +21,7 @@ def check_id(name: object, where: str) -> str:
         Traceback (most recent call last):
         ValueError: list.json entry 2: image id '../secret.jpg' leads out of the image folder; ...
     """
-    if not isinstance(name, str) or not name or not name.isprintable():
+    if not isinstance(name, str) or not name or is_unwritable(name):
         raise ValueError(f"{where}: image id {str(name)[:80]!r} is no file name; correct the entry")
     parts = PurePosixPath(name).parts
     if ".." in parts or name.startswith("/") or "\\" in name or PureWindowsPath(name).drive:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from data_prep.commands import run, tell, write
 from data_prep.counts import count_table
-from data_prep.folders import find_pictures
 from data_prep.splits import About, Splits, decodable, part
+from multiturn.files import find_pictures
 
 # Quoted in annotations: where those are postponed, jsonargparse imports all this for --help.
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from data_prep.captions import check_caption
 from data_prep.commands import run, write
-from data_prep.folders import find_pictures
 from data_prep.ids import check_distinct, check_id
 from data_prep.splits import About, Splits, decodable, part
 from data_prep.texts import read_utf8
+from multiturn.files import check_names, fault_of_name, find_pictures
+from multiturn.items import MISNAMED, NO_IMAGE
 
 # Quoted in annotations: where those are postponed, jsonargparse imports all this for --help.
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def load(
         root: the folder.
         captions: JSON file, {"path below root": "caption"} or {"path below root": ["caption", "caption"]}. Images
             that it does not name have no captions.
-        on_bad_image: "skip" leaves out images that cannot be decoded, and counts and logs them; "error" raises.
+        on_bad_image: "skip" leaves out images that cannot be decoded or whose names cannot be ids, and counts and logs
+            them; "error" raises.
         check_images: decode each image once. Without it a bad image raises only when it is used.
     Returns:
         one split, `gallery`, sorted by id, with the columns of `photo_features()`.
@@ -61,8 +63,8 @@ def load(
         >>> photos.left_out  # doctest: +SKIP
         {'file is no image': 3, 'image cannot be decoded': 1}
     """
-    rows, others = _rows(Path(root), captions)
-    total, left_out = len(rows), {"file is no image": len(others)}
+    rows, others, misnamed = _rows(Path(root), captions, on_bad_image)
+    total, left_out = len(rows) + len(misnamed), {NO_IMAGE: len(others), MISNAMED: len(misnamed)}
     rows = decodable(rows, on_bad_image, check_images, left_out)
     source = f"photos of {Path(root).resolve().name}, {len(rows):,} of {total:,} images"
     return part(rows, ["gallery"] * len(rows), ("gallery",), ABOUT, source, left_out)
@@ -93,10 +95,14 @@ def _distinct(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _rows(root: Path, captions: Path | None) -> tuple["Dataset", list[str]]:
+def _rows(
+    root: Path, captions: Path | None, on_bad_image: Literal["error", "skip"]
+) -> tuple["Dataset", list[str], list[str]]:
+    """Images with their captions, files that are none, and images whose names cannot be ids."""
     from datasets import Dataset
 
-    names, others = find_pictures(root)
+    found, others = find_pictures(root)
+    names, misnamed = check_names(root, found, on_bad_image)
     if not names:
         raise FileNotFoundError(f"{root} holds no image ({len(others):,} other files); give a folder with images")
     texts = {} if captions is None else read_captions(captions)
@@ -111,7 +117,7 @@ def _rows(root: Path, captions: Path | None) -> tuple["Dataset", list[str]]:
         "image": [str(root.resolve() / name) for name in names],
         "captions": [texts.get(name, []) for name in names],
     }
-    return Dataset.from_dict(columns, photo_features()), others
+    return Dataset.from_dict(columns, photo_features()), others, misnamed
 
 
 def check(root: Path, captions: Path | None = None) -> None:
@@ -123,11 +129,13 @@ def check(root: Path, captions: Path | None = None) -> None:
     """
     from data_prep.pictures import find_faults
 
-    rows, others = _rows(root, captions)
+    rows, others, misnamed = _rows(root, captions, "skip")
     faults = find_faults(rows)
     print(f"{len(rows) - len(faults):,} of {len(rows):,} images can be decoded; {len(others):,} files are no images")
     for name, fault in faults.values():
         print(f"  {name}: {fault}")
+    for name in misnamed:
+        print(f"  {name!r}: its name {fault_of_name(name)}; rename it")
 
 
 def prepare(

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, assert_never, get_args
 
 from data_prep.ids import check_id
 from data_prep.splits import Splits
@@ -106,35 +106,41 @@ class Source:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def read_source(settings: DataSettings) -> Source:
+def read_source(settings: DataSettings, on_bad_image: Literal["error", "skip"] = "error") -> Source:
     """Read the items that `settings` describe, and nothing of their pictures.
 
+    Args:
+        settings: which items.
+        on_bad_image: stop at a picture in a folder whose file name cannot be an id, or leave it out.
     Raises:
         FileNotFoundError: a file or folder is missing, or holds no item.
         ValueError: an entry is damaged (it is named), a picture's id leads out of its folder, two items have one id;
             no such split or column.
     """
-    source = _of_items(settings) if settings.name == "items" else _of_loader(settings, _load(settings))
+    if settings.name == "items":
+        source = _of_items(settings, on_bad_image)
+    else:
+        source = _of_loader(settings, _load(settings, on_bad_image))
     if source.items.kind == "image":
         for name in source.items.ids:
             check_id(name, source.items.source)
     return source
 
 
-def _of_items(settings: DataSettings) -> Source:
+def _of_items(settings: DataSettings, on_bad_image: Literal["error", "skip"]) -> Source:
     from datasets import Dataset
 
     from multiturn.items import read_items
 
     assert settings.root is not None
-    items = read_items(settings.root, settings.split, settings.column)
+    items = read_items(settings.root, settings.split, settings.column, on_bad_image)
     if not isinstance(items.values, Dataset):
         if settings.label is not None:
             raise ValueError(f"texts of {settings.root} have no labels; leave --data.label out")
         return Source(items)
     labels = _labels(items.values, settings.label, items.ids)
     info = items.values.info
-    return Source(items, info.license, info.citation, {}, settings.label or "", labels)
+    return Source(items, info.license, info.citation, items.left_out, settings.label or "", labels)
 
 
 def _of_loader(settings: DataSettings, loaded: Splits) -> Source:
@@ -161,10 +167,11 @@ def _of_loader(settings: DataSettings, loaded: Splits) -> Source:
     return Source(items, rows.info.license, rows.info.citation, loaded.left_out, label if labels else "", labels)
 
 
-def _load(settings: DataSettings) -> Splits:
+def _load(settings: DataSettings, on_bad_image: Literal["error", "skip"]) -> Splits:
     """Run a loader; pictures that cannot be decoded are found when they are encoded."""
+    name: Name = settings.name
     root = settings.root or Path()
-    match settings.name:
+    match name:
         case "flickr8k":
             from data_prep.flickr8k import load
 
@@ -181,7 +188,7 @@ def _load(settings: DataSettings) -> Splits:
         case "photos":
             from data_prep.photos import load
 
-            return load(root, check_images=False)
+            return load(root, on_bad_image=on_bad_image, check_images=False)
         case "visual_genome":
             from data_prep.visual_genome.loading import load
 
@@ -192,7 +199,11 @@ def _load(settings: DataSettings) -> Splits:
 
             rule = settings.rule or "paper"
             return load(settings.root, settings.hub_id, settings.revision, rule, check_images=False)
-    return _drawn(settings)
+        case "drawn_faces" | "drawn_scenes":
+            return _drawn(settings)
+        case "items":
+            raise ValueError("items are no data set with a loader; read them with read_items")
+    assert_never(name)
 
 
 def _drawn(settings: DataSettings) -> Splits:

@@ -1,14 +1,27 @@
-"""Writing files so that a full disk or a killed process leaves the old one whole; no format lives here."""
+"""Files: written so that a full disk or a killed process leaves the old one whole, and found below a folder by name.
+
+No format lives here.
+"""
 
 import fcntl
 import glob
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import Literal
+from unicodedata import category
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+)
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -176,6 +189,70 @@ def first_with(name: str, *folders: Path | None) -> Path:
     """
     there = [folder for folder in folders if folder is not None]
     return next((folder for folder in there if (folder / name).exists()), there[-1]) / name
+
+
+def find_pictures(root: Path) -> tuple[list[str], list[str]]:
+    """List the files below a folder, in every depth, sorted; they are judged by their names, and none is opened.
+
+    Hidden files and folders (their names begin with a dot) are passed over. Links that lead nowhere count by their
+    names: a disk may be away for a moment.
+
+    Returns:
+        pictures, and whatever is none: other files, pipes and sockets, and links to folders, which are not followed;
+        as paths relative to `root` with '/' on every system.
+    Raises:
+        FileNotFoundError: the folder does not exist.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"folder {root} does not exist; give the folder that holds the images")
+    pictures, others = [], []
+    for folder, inner, names in os.walk(root):
+        below = Path(folder).relative_to(root)
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        others += [(below / name).as_posix() for name in inner if os.path.islink(os.path.join(folder, name))]
+        for name in names:
+            if not name.startswith("."):
+                path = os.path.join(folder, name)
+                is_one = name.lower().endswith(SUFFIXES) and (os.path.isfile(path) or not os.path.exists(path))
+                (pictures if is_one else others).append((below / name).as_posix())
+    return sorted(pictures), sorted(others)
+
+
+def check_names(root: Path, names: list[str], on_bad_image: Literal["error", "skip"]) -> tuple[list[str], list[str]]:
+    """Refuse or leave out files whose names cannot be ids, which are written as UTF-8 and read on every system.
+
+    Returns:
+        the names that can be ids, and those that cannot, which are logged.
+    Raises:
+        ValueError: there are some and `on_bad_image` is "error"; the first is named.
+    """
+    faults = {name: fault for name in names if (fault := fault_of_name(name))}
+    for name, fault in faults.items():
+        told = f"{name!r} in {root} {fault}"
+        if on_bad_image == "error":
+            raise ValueError(
+                f"the file name {told}; rename it and {len(faults) - 1:,} others like it, or leave such pictures out "
+                "with on_bad_image skip"
+            )
+        logger.warning("left out: the file name %s", told)
+    return [name for name in names if name not in faults], [*faults]
+
+
+def fault_of_name(name: str) -> str:
+    """Why a path cannot be an id; "" where it can.
+
+    Example:
+        >>> fault_of_name("a/Bär 1.jpg"), fault_of_name("two" + chr(10) + "lines.jpg")
+        ('', 'holds a line break or a control character, or is not UTF-8')
+    """
+    if "\\" in name or PureWindowsPath(name).drive:
+        return "has a backslash or colon, by which Windows would take it for a path"
+    return "holds a line break or a control character, or is not UTF-8" if is_unwritable(name) else ""
+
+
+def is_unwritable(text: str) -> bool:
+    """Whether a line break, a control character or what is no UTF-8 is in a text; spaces of any kind may be."""
+    return not text.isprintable() and any(category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
 
 
 def digest_of_file(path: Path) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from multiturn.files import SUFFIXES, check_names, find_pictures
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 DIGEST_BYTES = 8
 EMPTY = blake2b(b"", digest_size=DIGEST_BYTES).hexdigest()  # digest of an item that holds nothing
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+NO_IMAGE, MISNAMED = "file is no image", "file name cannot be an id"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Items:
         values: strings, or a data set with an `image` column.
         kind: of the items.
         source: what they are, as tables print it.
+        left_out: what was left out: reason -> how many.
     Raises:
         ValueError: two items have one id.
     """
@@ -35,6 +38,7 @@ class Items:
     values: Dataset | list[str]
     kind: Literal["image", "text"]
     source: str
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) < len(self.ids):
@@ -46,36 +50,43 @@ class Items:
         return len(self.ids)
 
 
-def read_items(path: Path, split: str | None = None, text_field: str | None = None) -> Items:
+def read_items(
+    path: Path,
+    split: str | None = None,
+    text_field: str | None = None,
+    on_bad_image: Literal["error", "skip"] = "error",
+) -> Items:
     """Read items from `path`, whatever it is.
 
     Args:
-        path: a folder of pictures, at any depth (ids are paths below it, with '/'); a folder that
-            `Dataset.save_to_disk` wrote, or one of Parquet files, with an `image` or a text column and perhaps `id`;
+        path: a folder of pictures, as `find_pictures` finds them (ids are paths below it, with '/'); a folder that
+            `Dataset.save_to_disk` wrote, or one of Parquet files and no picture, with an `image` or a text column and
+            perhaps `id`;
             a .jsonl file of objects with a text and perhaps an `id`; a .txt file, one text a line, blank lines left
             out. Without ids, items are numbered as in the file, lines from 1 and rows from 0.
         split: of a folder that holds several.
         text_field: column or key of the texts; if not given, `text`, and a data set's pictures go before its texts.
             A column may have several texts a row; see `texts_of`.
+        on_bad_image: stop at a file name that cannot be an id, or leave that picture out.
     Raises:
         FileNotFoundError: nothing there, or no item in it.
         ValueError: a line or column is missing, or is not what it should be; two items have one id.
     """
     if path.is_file():
         readers = {".jsonl": _read_jsonl, ".txt": _read_lines}
-        if path.suffix not in readers:
+        if path.suffix.lower() not in readers:
             raise ValueError(f"{path} is neither .jsonl nor .txt; give one of these or a folder")
-        found = readers[path.suffix](path, text_field or "text")
+        found = readers[path.suffix.lower()](path, text_field or "text")
     elif not path.is_dir():
         raise FileNotFoundError(f"no folder or file of items at {path}")
-    elif any((path / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")) or any(
-        path.rglob("*.parquet")
-    ):
+    elif any((path / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")):
         found = _of_dataset(_load_dataset(path, split), path, text_field)
     else:
-        found = _read_pictures(path)
+        found = _read_pictures(path, on_bad_image)
+        if not len(found) and any(path.rglob("*.parquet")):
+            found = _of_dataset(_load_dataset(path, split), path, text_field)
     if not len(found):
-        raise FileNotFoundError(f"{path} holds no item; pictures end in {', '.join(sorted(SUFFIXES))}")
+        raise FileNotFoundError(f"{path} holds no item; pictures end in {', '.join(SUFFIXES)}")
     return found
 
 
@@ -120,18 +131,20 @@ def digests(values: Dataset | Sequence[Any]) -> Iterator[str]:
         yield blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
 
 
-def _read_pictures(folder: Path) -> Items:
+def _read_pictures(folder: Path, on_bad_image: Literal["error", "skip"]) -> Items:
     from datasets import Dataset, Features, Image, Value
 
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    ids = [file.relative_to(folder).as_posix() for file in files]
-    columns = {"id": ids, "image": [str(file) for file in files]}
+    found, others = find_pictures(folder)
+    ids, misnamed = check_names(folder, found, on_bad_image)
+    columns = {"id": ids, "image": [str(folder / name) for name in ids]}
     images = Dataset.from_dict(columns, features=Features({"id": Value("string"), "image": Image()}))
-    return Items(ids, images, "image", f"{len(files):,} pictures of {folder.resolve().name}")
+    counted = {NO_IMAGE: len(others), MISNAMED: len(misnamed)}
+    left_out = {reason: count for reason, count in counted.items() if count}
+    return Items(ids, images, "image", f"{len(ids):,} pictures of {folder.resolve().name}", left_out)
 
 
 def _read_lines(file: Path, text_field: str) -> Items:
-    lines = [(number, line) for number, line in enumerate(_text(file).splitlines(), start=1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(_text(file).split("\n"), start=1) if line.strip()]
     ids = [f"{number:09d}" for number, _ in lines]
     return Items(ids, [line.strip() for _, line in lines], "text", f"{len(ids):,} texts of {file.name}")
 
@@ -158,7 +171,8 @@ def _read_jsonl(file: Path, text_field: str) -> Items:
 def _load_dataset(folder: Path, split: str | None) -> Dataset:
     from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
-    if any(folder.rglob("*.parquet")):
+    saved = any((folder / name).is_file() for name in ("state.json", "dataset_dict.json"))
+    if not saved and any(folder.rglob("*.parquet")):
         loaded: Any = load_dataset(str(folder))
     else:
         loaded = load_from_disk(str(folder))

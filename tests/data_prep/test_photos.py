@@ -64,6 +64,15 @@ def test_the_check_command_lists_every_unreadable_file(root, capsys):
     assert all(f"  bad{number}.jpg: " in told for number in range(7))
 
 
+def test_images_whose_names_cannot_be_ids_are_counted_and_listed(root, capsys):
+    Pillow.new("RGB", (8, 8)).save(root / "a\\b.jpg")
+    photos = load(root)
+    assert photos.left_out == {"file is no image": 1, "file name cannot be an id": 1}
+    assert photos.source == "photos of album, 3 of 4 images"
+    main(["check", "--root", str(root)])
+    assert r"'a\\b.jpg': its name has a backslash" in capsys.readouterr().out
+
+
 def test_captions_are_found_by_id(root):
     path = write(root, {"a.jpg": "a red wall", "trip/b.PNG": ["one", "two"]})
     assert load(root, path).splits["gallery"]["captions"][:] == [["a red wall"], ["one", "two"], []]

@@ -1,7 +1,9 @@
 """Claims about choosing a data set by its name."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, Features, Image, Value
@@ -114,3 +116,36 @@ def test_empty_data_is_said_to_be_empty(tmp_path: Path):
 def test_settings_that_do_not_fit_are_refused(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
         DataSettings(**options)
+
+
+def odd_folder(tmp_path: Path) -> Path:
+    """Two pictures, one of them with a line break in its name, a pipe and a text."""
+    (tmp_path / "odd").mkdir()
+    for name in ("a.png", "two\nlines.png"):
+        Pillow.new("RGB", (8, 8)).save(tmp_path / "odd" / name)
+    (tmp_path / "odd" / "notes.txt").write_text("no image")
+    os.mkfifo(tmp_path / "odd" / "pipe.jpg")
+    return tmp_path / "odd"
+
+
+@pytest.mark.parametrize("name", ["items", "photos"])
+def test_both_ways_to_read_a_folder_find_the_same_pictures_and_count_the_same_others(name: Any, tmp_path: Path):
+    settings = DataSettings(name, odd_folder(tmp_path))
+    with pytest.raises(ValueError, match=r"'two\\nlines\.png' in .* holds a line break.*rename it"):
+        read_source(settings)
+    source = read_source(settings, "skip")
+    assert source.items.ids == ["a.png"]
+    assert source.left_out == {"file is no image": 2, "file name cannot be an id": 1}
+
+
+@pytest.mark.parametrize("name", ["Screenshot at 3.45\u202fPM.png", "family \U0001f468\u200d\U0001f469.png"])
+def test_names_with_wide_spaces_and_joiners_are_ids(name: str, tmp_path: Path):
+    Pillow.new("RGB", (8, 8)).save(tmp_path / name)
+    assert read_source(DataSettings("photos", tmp_path)).items.ids == [name]
+
+
+def test_a_name_without_a_loader_is_never_read_as_drawn_pictures(tmp_path: Path):
+    settings = DataSettings("drawn_scenes", tmp_path, count=4, size=64)
+    object.__setattr__(settings, "name", "a data set whose loader was forgotten")
+    with pytest.raises(AssertionError, match="loader was forgotten"):
+        read_source(settings)

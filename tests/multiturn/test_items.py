@@ -1,6 +1,8 @@
 """Claims about reading the items that are to be encoded."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,64 @@ def test_what_is_not_there_or_holds_nothing_is_named(tmp_path: Path):
     (tmp_path / "t.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="not UTF-8"):
         read_items(tmp_path / "t.txt")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures."""
+    (tmp_path / "photos").mkdir()
+    for number, row in enumerate(pictures(3)):
+        row["image"].save(tmp_path / "photos" / f"{number}.png")  # type: ignore[index,call-overload]
+    return tmp_path / "photos"
+
+
+def test_hidden_files_are_no_items_and_what_else_is_none_is_counted(folder: Path):
+    for name in ("._0.png", ".thumbs/a.png", "notes", "film.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"no picture")
+    for name in ("a.ppm", "b.JFIF"):
+        (folder / name).write_bytes(b"judged by its name")
+    items = read_items(folder)
+    assert items.ids == ["0.png", "1.png", "2.png", "a.ppm", "b.JFIF"]
+    assert items.left_out == {"file is no image": 2}
+
+
+def test_a_parquet_file_among_pictures_does_not_make_a_data_set_of_them(folder: Path):
+    Dataset.from_dict({"text": ["a", "b"]}).to_parquet(folder / "stray.parquet")
+    items = read_items(folder)
+    assert len(items) == 3 and items.left_out == {"file is no image": 1}
+
+
+def test_pipes_and_links_to_folders_are_no_pictures_and_a_link_that_leads_nowhere_is_one(folder: Path):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "loop.png").symlink_to(folder)
+    (folder / "away.png").symlink_to(folder / "unmounted" / "away.png")
+    items = read_items(folder)
+    assert items.ids == ["0.png", "1.png", "2.png", "away.png"] and items.left_out == {"file is no image": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (b"caf\xe9.png", r"'caf\udce9.png'"),
+        (b"a\\b.png", "has a backslash or colon, by which Windows"),
+        (b"two\nlines.png", "holds a line break"),
+    ],
+)
+def test_a_file_name_that_cannot_be_an_id_is_named_with_the_remedy_or_skipped(
+    name: bytes, reason: str, folder: Path, caplog
+):
+    (folder / "0.png").rename(folder / os.fsdecode(name))
+    with pytest.raises(ValueError, match=re.escape(reason)) as refused:
+        read_items(folder)
+    assert "rename it" in str(refused.value) and str(folder) in str(refused.value)
+    items = read_items(folder, on_bad_image="skip")
+    assert items.ids == ["1.png", "2.png"] and items.left_out == {"file name cannot be an id": 1}
+    assert reason in caplog.text
+
+
+def test_only_line_breaks_end_a_line_of_text_and_suffixes_may_be_capitals(tmp_path: Path):
+    (tmp_path / "t.TXT").write_bytes("one\x0cpage\r\na\u2028b\x85c\nlast".encode())
+    items = read_items(tmp_path / "t.TXT")
+    assert items.ids == ["000000001", "000000002", "000000003"]
+    assert items.values == ["one\x0cpage", "a\u2028b\x85c", "last"]
