@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from torch import nn
+from jaxtyping import Float64
+from torch import Tensor, nn
 
 from drilldown.data import CaptionedParts, load_captions
 from drilldown.drill_down import DrillDown
@@ -164,7 +165,9 @@ class Drilldown:
             )
         return Exam(model, others, self.images_of.source, protocol)
 
-    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+    def pictures(
+        self, outcome: Outcome, folder: Path, unheard: Float64[Tensor, " session"] | None = None
+    ) -> Mapping[str, Path]:
         """See `multiturn.task.Task.pictures`: like the paper's figure 4, and what the policy chose; of Drill-down."""
         trial, images = outcome.trial, self.images_of.test.images
         if not isinstance(trial.retriever, DrillDown):
@@ -175,7 +178,7 @@ class Drilldown:
         drawn = {}
         if trial.gallery.boxes is not None and images[0]["image"] is not None:
             drawn[TITLE] = folder / "sessions.png"
-            session_picture(outcome, images, pick_sessions(outcome, 6, self.settings.seed), drawn[TITLE])
+            session_picture(outcome, images, pick_sessions(outcome, 6, self.settings.seed, unheard), drawn[TITLE])
         if trial.turns > 1:
             write_choices(trial, folder)
             drawn["What the policy chose"] = folder / "choices_of_the_policy.png"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from jaxtyping import Float64
 from torch import Tensor, nn
 
 from data_prep.attributes import ATTRIBUTES
@@ -118,7 +119,9 @@ class AttributeSearch:
             },
         )
 
-    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+    def pictures(
+        self, outcome: Outcome, folder: Path, unheard: Float64[Tensor, " session"] | None = None
+    ) -> Mapping[str, Path]:
         """See `multiturn.task.Task.pictures`: the first faces of some queries."""
         from facefb.attribute_pictures import queries_picture
 

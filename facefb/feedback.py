@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from jaxtyping import Int8
+from jaxtyping import Float64, Int8
 from torch import Tensor, nn
 
 from data_prep.attributes import ATTRIBUTES
@@ -86,8 +86,8 @@ class AttributeFeedback:
         assert isinstance(retriever, FeedbackRetriever)
         settings, gallery = self.settings, self.features.gallery("train")
         user = AttributeUser(attributes_of(self.faces.train, gallery), self._disclosure, self._train_seeds.user)
-        turns, gru = settings.evaluation.turns, settings.gru
-        return Rollout(retriever, gallery, user, turns, gru.margin, gru.nearest, self._train_seeds)
+        gru = settings.gru
+        return Rollout(retriever, gallery, user, gru.turns, gru.margin, gru.nearest, self._train_seeds)
 
     def examples(self) -> Targets:
         """See `multiturn.task.Task.examples`."""
@@ -118,12 +118,14 @@ class AttributeFeedback:
             },
         )
 
-    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+    def pictures(
+        self, outcome: Outcome, folder: Path, unheard: Float64[Tensor, " session"] | None = None
+    ) -> Mapping[str, Path]:
         """See `multiturn.task.Task.pictures`: like the paper's figure 6."""
         from facefb.pictures import pick_sessions, session_picture
 
         path = folder / "sessions.png"
-        session_picture(outcome, self.faces.test, pick_sessions(outcome, 6, self.settings.seed), path)
+        session_picture(outcome, self.faces.test, pick_sessions(outcome, 6, self.settings.seed, unheard), path)
         return {"Sessions: the target, then the face shown in each turn": path}
 
     def candidates(self) -> Gallery:

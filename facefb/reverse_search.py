@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from torch import nn
+from jaxtyping import Float64
+from torch import Tensor, nn
 
 from facefb.reverse_open_set import curve, halves, rates, summary
 from facefb.reverse_people import People, build_gallery, load_people, make_embedder, same_candidates
@@ -150,7 +151,9 @@ class ReverseSearch:
             },
         )
 
-    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+    def pictures(
+        self, outcome: Outcome, folder: Path, unheard: Float64[Tensor, " session"] | None = None
+    ) -> Mapping[str, Path]:
         """See `multiturn.task.Task.pictures`: pages of some people, and the open set, whose table is printed too."""
         pages, titles = self.settings.pages, self._titles()
         places = chosen_people(self.album, pages.people)

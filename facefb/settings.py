@@ -98,17 +98,20 @@ class GRUSettings:
         fusion: 'linear' as in the paper, or 'mlp' with one ReLU layer more.
         margin: of the triplet loss.
         nearest: in training the shown face is drawn from this many nearest ones.
+        turns: replies a session in training.
     """
 
     hidden: int = 256
     fusion: Literal["linear", "mlp"] = "linear"
     margin: float = 2.0
     nearest: int = 10
+    turns: int = 5
 
     def __post_init__(self) -> None:
         at_least("hidden", self.hidden, 1)
         at_least("margin", self.margin, 0)
         at_least("nearest", self.nearest, 1)
+        at_least("turns", self.turns, 1)
 
 
 @dataclass(frozen=True)

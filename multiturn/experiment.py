@@ -199,7 +199,7 @@ def report(
         metrics["index"] = {"text": certificate_line(certified.certificate), **asdict(certified.certificate)}
     control = next((results_of(outcome) for role, outcome in others if role == "control"), None)
     keep_sessions(output, results_of(model), control, task.images() if isinstance(task, Pictured) else None)
-    task.pictures(model, output / "pictures")
+    task.pictures(model, output / "pictures", None if control is None else control.ranks.under("expected")[:, -1])
     metrics = publish(metrics, output, name)
     print(f"report: {output / 'report.html'}")
     if (weights := output / "model.safetensors").is_file():

@@ -287,7 +287,7 @@ def play(session: Session, user: User, target: Int[Tensor, " session"], turns: i
         ValueError: turns < 1.
     """
     if turns < 1:
-        raise ValueError(f"turns must be at least 1, not {turns}; set evaluation.turns or training.turns")
+        raise ValueError(f"turns must be at least 1, not {turns}; set evaluation.turns, gru.turns or loss.turns")
     turn = session.show()
     yield turn
     for _ in range(turns):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from torch import nn
+from jaxtyping import Float64
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from multiturn.gallery import Gallery
@@ -74,8 +75,16 @@ class Task(Protocol):
         """The trials of the report."""
         ...
 
-    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
-        """Draw sessions of the model's outcome into `folder`; returns title and file of each picture."""
+    def pictures(
+        self, outcome: Outcome, folder: Path, unheard: Float64[Tensor, " session"] | None = None
+    ) -> Mapping[str, Path]:
+        """Draw sessions of the model's outcome into `folder`.
+
+        Args:
+            unheard: where each target ends in the control, where nothing is said; see `multiturn.report.picks`.
+        Returns:
+            title and file of each picture.
+        """
         ...
 
 

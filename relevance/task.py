@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 from torch import Tensor, nn
 
 from multiturn.building import build_gallery
@@ -141,7 +141,9 @@ class RelevanceFeedback:
             },
         )
 
-    def pictures(self, outcome: Outcome, folder: Path) -> Mapping[str, Path]:
+    def pictures(
+        self, outcome: Outcome, folder: Path, unheard: Float64[Tensor, " session"] | None = None
+    ) -> Mapping[str, Path]:
         """See `multiturn.task.Task.pictures`: the examples of some sessions, and what was shown."""
         from relevance.pictures import TITLE, session_sheet
 

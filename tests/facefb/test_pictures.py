@@ -1,12 +1,19 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 from PIL import Image, ImageColor
 
+from facefb.feedback import AttributeFeedback
 from facefb.pictures import CELL, FOUND, GAP, HEAD, LINE, pick_sessions, picture_size, session_picture
+from facefb.settings import AttributeFeedbackSettings
 from multiturn.gallery import Gallery
 from multiturn.ranks import Ranks
+from multiturn.report.sessions import chosen_sessions
+from multiturn.results import results_of
 from multiturn.trial import Outcome, Trial
 
 COUNT, TURNS = 12, 3
@@ -129,6 +136,26 @@ def test_sessions_are_picked_for_the_reason_they_are_titled_by(outcome):
     best, median, worst, improved, harmed = picked.values()
     assert (best, worst, improved, harmed) == (0, 11, 1, 10)
     assert median in (5, 6)
+
+
+def test_the_task_pictures_the_session_that_its_report_calls_the_most_harmed(outcome, faces, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "facefb.pictures.session_picture", lambda outcome, faces, sessions, path: drawn.append(sessions)
+    )
+    task = AttributeFeedback(AttributeFeedbackSettings(), tmp_path)
+    task.faces = SimpleNamespace(test=faces)  # pyright: ignore
+    unheard = torch.full((COUNT,), 6.0, dtype=torch.float64)
+    unheard[3] = 1.0  # found at once if nothing is said, and fourth by what is said
+    task.pictures(outcome, tmp_path, unheard)
+    assert drawn[0]["most harmed"] == chosen_harmed(outcome, unheard) == 3
+
+
+def chosen_harmed(outcome: Outcome, unheard: torch.Tensor) -> int:
+    """The session that a report with this control calls the most harmed."""
+    silent = Ranks(unheard.long()[:, None].expand(-1, TURNS + 1), unheard.long()[:, None].expand(-1, TURNS + 1), COUNT)
+    told = chosen_sessions(results_of(outcome), results_of(replace(outcome, ranks=silent)), None)
+    return next(int(one["session"]) for one in told["sessions"] if one["why"] == "most harmed")
 
 
 def test_no_session_is_called_harmed_if_none_was(outcome):
