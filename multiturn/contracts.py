@@ -46,6 +46,11 @@ def check_encoder(encoder: Any, items: Any) -> None:
         f"the fingerprint is {name!r}; name the encoder, its weights and its preprocessing in one string",
     )
     together = encoder.encode(items, batch_size=len(items))
+    _claim(
+        isinstance(together, Tensor),
+        f"encode returned {type(together).__module__}.{type(together).__name__}; return a torch.Tensor of float32, "
+        "as torch.from_numpy makes it",
+    )
     last_first = items.select(range(len(items))[::-1]) if isinstance(items, Dataset) else items[::-1]
     _claim(
         tuple(together.shape) == (len(items), encoder.dim),

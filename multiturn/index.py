@@ -1,11 +1,13 @@
 """Indexes propose candidates for vectors; exact scores order what they proposed, and no index ever decides a rank."""
 
+import weakref
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from multiturn.gallery import Gallery
 from multiturn.proposals import CombinedScores, proposals, without_vectors
@@ -13,7 +15,9 @@ from multiturn.region_scoring import StateScores
 from multiturn.scoring import Scores, Similarity, VectorScores
 from multiturn.search import Found, search
 
-_COMPARED = 8  # candidates by which an index of other vectors is recognised
+_NUMBERS_AT_ONCE = 1 << 24  # 64 MB of float32
+# Vectors that were scored -> those of an index that were found to be equal: reading all of both takes a while.
+_COMPARED = WeakTensorKeyDictionary()
 
 
 @runtime_checkable
@@ -139,7 +143,8 @@ def search_proposed(
     Args:
         scores: of a batch of sessions: `multiturn.scoring.VectorScores` of one query each, `CombinedScores` of several,
             or `multiturn.region_scoring.StateScores`, of which each filled state and their mean are looked for.
-        index: of the vectors that were scored.
+        index: of the vectors that were scored. Where it does not hold the same tensor, all vectors are compared, once
+            for two tensors; that one of them was written to since goes unnoticed.
         page: candidates to return; fewer come back if the gallery is smaller.
         hidden: positions to leave out, each at most once a session; -1 fills up.
     Raises:
@@ -219,10 +224,12 @@ def _check_fits(index: Index, scores: Scores) -> None:
         )
     fits = len(own) == scores.shape[1] and own.vectors.shape[-1] == vectors.shape[-1]
     fits = fits and (own.mask is None) == (mask is None)
-    if fits:
-        rows = torch.linspace(0, len(own) - 1, _COMPARED, dtype=torch.float64).long()
-        pair = _rows(own.vectors, own.mask, rows), _rows(vectors, mask, rows)
-        fits = torch.equal(*pair)
+    if fits and own.vectors is not vectors:
+        known = _COMPARED.get(vectors)
+        if known is None or known() is not own.vectors:
+            fits = _equal(own, vectors, mask)
+            if fits:
+                _COMPARED[vectors] = weakref.ref(own.vectors)
     if not fits:
         raise ValueError(
             f"the index holds other vectors ({tuple(own.vectors.shape)}, {own.source}) than the retriever scores "
@@ -230,12 +237,19 @@ def _check_fits(index: Index, scores: Scores) -> None:
         )
 
 
-def _rows(
-    vectors: Float[Tensor, "candidate *region dim"],
-    mask: Bool[Tensor, "candidate region"] | None,
-    rows: Int[Tensor, " row"],
-) -> Float[Tensor, "vector dim"]:
-    """The vectors of some candidates, in float32 and without what only fills up."""
-    rows = rows.to(vectors.device)
-    some = vectors[rows] if mask is None else vectors[rows][mask[rows]]
-    return some.float().cpu()
+def _equal(
+    own: Gallery, vectors: Float[Tensor, "candidate *region dim"], mask: Bool[Tensor, "candidate other"] | None
+) -> bool:
+    """Whether a gallery has these vectors, in float32 and without what only fills up."""
+    step = max(1, _NUMBERS_AT_ONCE // max(1, own.vectors[0].numel()))
+    for first in range(0, len(own), step):
+        rows = slice(first, first + step)
+        one, other = own.vectors[rows], vectors[rows]
+        if own.mask is not None and mask is not None:
+            counts = own.mask[rows].sum(1).cpu(), mask[rows].sum(1).cpu()
+            if not torch.equal(*counts):
+                return False
+            one, other = one[own.mask[rows]], other[mask[rows]]
+        if not torch.equal(one.float().cpu(), other.float().cpu()):
+            return False
+    return True

@@ -44,6 +44,8 @@ class Letters:
                 vectors = vectors[vectors[:, 0].argsort()]
             case "short":
                 vectors = vectors[1:]
+            case "numpy":
+                return vectors.numpy()
         return vectors
 
 
@@ -57,6 +59,7 @@ def test_a_good_encoder_passes():
         ("nameless", "name the encoder, its weights"),
         ("renamed", "the fingerprint changed from"),
         ("width", "dim is said to be 4"),
+        ("numpy", r"encode returned numpy\.ndarray; return a torch\.Tensor"),
         ("short", r"5 items became vectors of shape \(4, 3\)"),
         ("nan", "NaN or infinity"),
         ("moody", "the second time"),

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from multiturn.faiss_index import build_index, chosen, index_folder, load_index, save_index
+from multiturn.faiss_index import build_index, chosen, index_folder, load_index, named_index, save_index
 from multiturn.gallery import Gallery
 from multiturn.index import ExactIndex, Index, Together, search_proposed
 from multiturn.index_settings import Effort, IndexSettings, default_factory
 from multiturn.region_scoring import RegionFormula, RegionVectors, StateScores
-from multiturn.scoring import VectorScores
+from multiturn.scoring import Similarity, VectorScores
 from multiturn.search import search
 
 GENERATOR = torch.Generator().manual_seed(5)
@@ -38,7 +38,7 @@ EXHAUSTIVE = {
 }
 
 
-def exact(similarity="l2", queries=QUERIES, page=10, gallery=GALLERY):
+def exact(similarity: Similarity = "l2", queries=QUERIES, page=10, gallery=GALLERY):
     return search(VectorScores(queries, gallery.vectors, gallery.norms, similarity), page)
 
 
@@ -233,3 +233,20 @@ def test_an_index_lies_in_a_folder_of_its_own_beside_its_gallery(tmp_path: Path)
     folder = index_folder(tmp_path, IndexSettings("IVF8,Flat", "dot"))
     assert folder == tmp_path / "gallery.indexes" / "IVF8-Flat.dot"
     assert folder == index_folder(tmp_path / "gallery.safetensors", IndexSettings("IVF8,Flat", "dot"))
+
+
+def test_a_folder_is_named_by_its_path_or_as_text(tmp_path):
+    folder = str(save_index(build_index(GALLERY, IndexSettings("Flat")), str(tmp_path / "i")))
+    assert load_index(folder, GALLERY).settings.factory == "Flat"
+
+
+def test_an_index_by_a_command_line_is_a_folder_or_built_by_faiss_name_and_kept(tmp_path):
+    made = named_index("SQ8", GALLERY, tmp_path, "cosine")
+    assert (made.similarity, made.settings.factory) == ("cosine", "SQ8")
+    stamp = (tmp_path / "SQ8.cosine" / "index.faiss").stat().st_mtime_ns
+    named_index("SQ8", GALLERY, tmp_path, "cosine")
+    assert (tmp_path / "SQ8.cosine" / "index.faiss").stat().st_mtime_ns == stamp
+    assert named_index(str(tmp_path / "SQ8.cosine"), GALLERY, tmp_path).settings == made.settings
+    assert named_index("usual", GALLERY, tmp_path).settings.factory == chosen(GALLERY).factory
+    with pytest.raises(FileNotFoundError, match=f"no index in {tmp_path / 'none'}"):
+        named_index(str(tmp_path / "none"), GALLERY, tmp_path)

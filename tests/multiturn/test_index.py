@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from multiturn import index as index_module
 from multiturn.gallery import Gallery
 from multiturn.index import ExactIndex, Index, Together, gallery_as_scored, search_proposed
 from multiturn.region_scoring import RegionFormula, RegionVectors, StateScores
 from multiturn.replies import TextReply
-from multiturn.scoring import DenseScores, VectorScores
+from multiturn.scoring import DenseScores, Similarity, VectorScores
 from multiturn.search import search
 from multiturn.session import Session
 
@@ -27,7 +28,7 @@ class Always:
 
     gallery: Gallery
     proposed: tuple[int, ...]
-    similarity: str = "l2"
+    similarity: Similarity = "l2"
 
     def propose(self, queries, k):
         return torch.tensor(self.proposed).expand(len(queries), -1)
@@ -49,7 +50,7 @@ class Following:
         return VectorScores(QUERIES[state : state + 1], gallery.vectors, gallery.norms, "l2")
 
 
-def scored(queries=QUERIES, similarity="l2", gallery=GALLERY):
+def scored(queries=QUERIES, similarity: Similarity = "l2", gallery=GALLERY):
     return VectorScores(queries, gallery.vectors, gallery.norms, similarity)
 
 
@@ -160,6 +161,36 @@ def test_an_index_of_other_vectors_is_refused():
     for wrong in (other, REGIONS, Gallery(GALLERY.ids[:9], GALLERY.vectors[:9], "f", "s")):
         with pytest.raises(ValueError, match=r"holds other vectors .*gallery_as_scored"):
             search_proposed(scored(), Always(wrong, (1, 2)), 1)
+
+
+@pytest.mark.parametrize("place", range(60))
+def test_an_index_of_a_gallery_with_one_other_vector_is_refused(place):
+    vectors = GALLERY.vectors.clone()
+    vectors[place, -1] += 1e-3
+    with pytest.raises(ValueError, match="holds other vectors"):
+        search_proposed(scored(), Always(replace(GALLERY, vectors=vectors), (1, 2)), 1)
+
+
+def test_an_index_of_regions_with_one_other_region_is_refused():
+    assert REGIONS.mask is not None
+    for place in REGIONS.mask.nonzero().tolist():
+        vectors = REGIONS.vectors.clone()
+        vectors[tuple(place)] *= -1
+        with pytest.raises(ValueError, match="holds other vectors"):
+            search_proposed(told(1), Always(replace(REGIONS, vectors=vectors), (1, 2), "cosine"), 1)
+
+
+def test_all_vectors_are_compared_once_for_two_tensors(monkeypatch):
+    compared = []
+    copies = [replace(GALLERY, vectors=GALLERY.vectors.clone()) for _ in range(2)]
+    equal = index_module._equal
+    monkeypatch.setattr(index_module, "_equal", lambda *given: compared.append(given[0]) or equal(*given))
+    for _ in range(3):
+        search_proposed(scored(), Always(GALLERY, (1, 2)), 1)
+        search_proposed(scored(), Always(copies[0], (1, 2)), 1)
+    assert len(compared) == 1
+    search_proposed(scored(), Always(copies[1], (1, 2)), 1)
+    assert len(compared) == 2
 
 
 def test_an_index_of_another_similarity_is_refused():
