@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from multiturn.cli import Parser, clear_errors
+from multiturn.task_help import tasks_that, tell_task
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     """Print the sizes of a model."""
     parser = Parser(prog="python -m eval.describe", description=__doc__, epilog=EXAMPLES)
     parser.add_task(arguments, CONFIGS)
+    able = ", ".join(tasks_that(Describable, CONFIGS))
+    tell_task(parser, f"one of those whose model can be counted without data: {able}")
     # What only data could tell; the defaults are those of papers/drill-down.txt, section 4.
     parser.add_argument("--sizes.vocabulary", type=int, default=14284, help="words, four special ones among them")
     parser.add_argument("--sizes.region_dim", type=int, default=2048, help="length of a region's vector")
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     settings, options, _ = parser.parse_task(arguments)
     if not isinstance(settings, Describable):
-        parser.error(f"task {options.task} has no model that can be counted without data")
+        parser.error(f"task {options.task} has no model that can be counted without data; these have: {able}")
     found = settings.describe(options.sizes.vocabulary, options.sizes.region_dim, options.sizes.regions)
     print(json.dumps(found, indent=1) if options.json else _text(found))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors, home_of
 from multiturn.settings import EvaluationSettings
+from multiturn.task_help import tell_task
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
@@ -56,6 +57,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--scores", type=Path, help="scores of another system, likewise")
     folder, config = asked_checkpoint(parser, arguments)
     parser.add_task([*config, *arguments], CONFIGS)
+    tell_task(parser, "of the checkpoint, which names it: need not be given", required=False)
+    if not config and not {"-h", "--help"} & set(arguments):
+        parser.error("give --checkpoint FOLDER, or --ranks FILE or --scores FILE of another system")
     settings, options, resolved = parser.parse_task([*config, *arguments])
     from multiturn.experiment import report, start_output
 
@@ -100,7 +104,6 @@ def of_files(arguments: Sequence[str]) -> None:
 
     searched = Searched.of(options.gallery, options.gallery_size)
     read, path = (read_ranks, options.ranks) if options.scores is None else (read_scores, options.scores)
-
     notes: list[str] = []
 
     def results(file: Path, name: str) -> Results:

@@ -56,7 +56,27 @@ def test_a_wrong_key_in_a_file_is_answered_with_the_right_one(tmp_path: Path):
     assert "did you mean --features.training.epochs?" in refused.stderr
 
 
-PROGRAMS = ["train.py", "-m eval.evaluate", "-m eval.ablate", "-m eval.report"]
+@pytest.mark.parametrize(("name", "able"), [("ablate", "celeba-feedback, vg-drilldown"), ("describe", "vg-drilldown")])
+def test_help_and_refusals_name_the_tasks_that_a_program_works_for(name: str, able: str):
+    refused = program("-m", f"eval.{name}", "--task", "cub-relevance", check=False)
+    assert refused.returncode == 2
+    assert f"these have: {able}\n" in refused.stderr
+    told = program("-m", f"eval.{name}", "--help").stdout
+    assert able in " ".join(told.split()).replace("- ", "-") and "cub-relevance" not in told
+
+
+def test_the_task_of_a_checkpoint_need_not_be_given():
+    told = " ".join(program("-m", "eval.evaluate", "--help").stdout.split())
+    assert "[--task TASK]" in told and "--task TASK of the checkpoint, which names it" in told
+
+
+def test_an_evaluation_of_nothing_says_what_can_be_evaluated():
+    refused = program("-m", "eval.evaluate", "--task", "celeba-feedback", check=False)
+    assert refused.returncode == 2
+    assert "give --checkpoint FOLDER, or --ranks FILE or --scores FILE" in refused.stderr
+
+
+PROGRAMS = ["train.py", "-m eval.evaluate", "-m eval.ablate", "-m eval.describe", "-m eval.report"]
 
 
 @pytest.mark.parametrize(
