@@ -1,8 +1,6 @@
 """The linear map of regions into a retriever's space, applied once a gallery; what is scored there lives elsewhere."""
 
-import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from drilldown.similarity import Pictures
+from multiturn.encoders.kept import KeptOfGallery
 from multiturn.gallery import Gallery
 from multiturn.region_scoring import RegionVectors
 from multiturn.regions import Regions
@@ -35,7 +34,7 @@ class Projection(nn.Module):
         super().__init__()
         self.fingerprint = fingerprint
         self.map = nn.Linear(region_dim, dim)
-        self._kept: _Kept | None = None
+        self._kept = KeptOfGallery()
 
     def check(self, gallery: Gallery) -> None:
         """Raise ValueError unless `gallery` holds the vectors that this was made for."""
@@ -84,16 +83,12 @@ class Projection(nn.Module):
 
     def _once(self, what: str, gallery: Gallery, make: Callable[[], Any]) -> Any:
         """What `make` returns, or returned when it was last asked for `what` of this gallery with these weights."""
-        now = (self.map.weight, self.map.bias)
-        kept = self._kept
-        # The weights themselves are compared: some optimisers change them without leaving any other trace.
-        if kept is not None and kept.what == what and kept.gallery() is gallery and kept.fits(now):
-            return kept.made
-        self.check(gallery)
-        made = make()
-        weights = tuple(weight.detach().clone() for weight in now)
-        self._kept = None if self.training else _Kept(what, weakref.ref(gallery), weights, made)
-        return made
+
+        def checked() -> Any:
+            self.check(gallery)
+            return make()
+
+        return self._kept.get(what, gallery, (self.map.weight, self.map.bias), checked, keep=not self.training)
 
     def _mapped(self, vectors: Float[Tensor, "candidate *region wide"]) -> Float[Tensor, "candidate *region dim"]:
         rows = max(1, _ROWS_AT_ONCE // max(1, vectors[0, ..., 0].numel()))
@@ -106,20 +101,6 @@ class Projection(nn.Module):
                 f"the gallery's vectors have {vectors.shape[-1]} numbers, the retriever was made for "
                 f"{self.map.in_features}; encode the gallery with the retriever's encoder, or train a retriever for it"
             )
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What was made of a gallery, and with which weights."""
-
-    what: str
-    gallery: "weakref.ref[Gallery]"
-    weights: tuple[Tensor, ...]
-    made: Any
-
-    def fits(self, weights: tuple[Tensor, ...]) -> bool:
-        pairs = zip(self.weights, weights, strict=True)
-        return all(one.device == other.device and torch.equal(one, other) for one, other in pairs)
 
 
 def _means(vectors: Float[Tensor, "item region wide"], mask: Bool[Tensor, "item region"]) -> Float[Tensor, "item wide"]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from multiturn.encoders.kept import KeptOfGallery
 from multiturn.gallery import Gallery
 from multiturn.hub.model import HubModel
 from multiturn.replies import ImageReply, Reply
@@ -61,18 +62,13 @@ class RelevanceModel(nn.Module, HubModel):
             raise ValueError(f"method is one of {', '.join(get_args(Method))}, not {method!r}")
         self.method, self.fingerprint, self.dim = METHODS[method](), fingerprint, dim
         self.head = nn.Linear(dim, head, bias=False) if head else None
-        self._mapped: tuple[Gallery, Gallery] | None = None
+        self._kept = KeptOfGallery()
 
     def beside(self, method: Method) -> "RelevanceModel":
         """Another method on the same vectors, after the same map."""
         other = RelevanceModel(method, self.fingerprint, self.dim)
         other.head = self.head
         return other.eval()
-
-    def train(self, mode: bool = True) -> "RelevanceModel":
-        """See `torch.nn.Module.train`; forgets the mapped gallery, since the map may have changed since."""
-        self._mapped = None
-        return super().train(mode)
 
     def forward(self, vectors: Float[Tensor, "item dim"]) -> Float[Tensor, "item mapped"]:
         """Vectors after the map."""
@@ -105,10 +101,12 @@ class RelevanceModel(nn.Module, HubModel):
 
     @torch.no_grad()
     def _map(self, gallery: Gallery) -> Gallery:
-        """The gallery after the map, computed once."""
+        """The gallery after the map, computed once for the weights that it has."""
         if self.head is None:
             return gallery
-        if self._mapped is None or self._mapped[0] is not gallery:
+
+        def mapped() -> Gallery:
             name = f"{gallery.fingerprint}-head"
-            self._mapped = gallery, Gallery(gallery.ids, self(gallery.vectors), name, gallery.source)
-        return self._mapped[1]
+            return Gallery(gallery.ids, self(gallery.vectors), name, gallery.source)
+
+        return self._kept.get("mapped", gallery, (self.head.weight,), mapped)

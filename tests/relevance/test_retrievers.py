@@ -249,3 +249,37 @@ def test_a_model_comes_back_from_its_folder(tmp_path, flock):
         for which, state in zip((model, again), states, strict=True)
     )
     assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("way", ["a checkpoint", "a step", "an edit"])
+def test_a_map_whose_weights_changed_in_evaluation_maps_the_gallery_anew(way, flock):
+    torch.manual_seed(0)
+    dim = flock.gallery.vectors.shape[1]
+    model, other = (RelevanceModel("rocchio", "encoder", dim, 5).eval() for _ in range(2))
+    assert model.head is not None and other.head is not None
+    example = ImageReply(("x",), flock.examples.vectors[:1])
+
+    def table(one: RelevanceModel) -> torch.Tensor:
+        state = one.update(one.start(1, flock.gallery), example, flock.gallery)
+        return one.score(state, flock.gallery).block(0, len(flock.gallery))
+
+    before = table(model)
+    if way == "a checkpoint":
+        model.load_state_dict(other.state_dict())
+    elif way == "a step":
+        model.head.weight.data = other.head.weight.detach().clone()
+    else:
+        with torch.no_grad():
+            model.head.weight.copy_(other.head.weight)
+    assert torch.equal(table(model), table(other)) and not torch.equal(before, table(model))
+
+
+def test_a_gallery_is_mapped_once_while_the_weights_stay(flock):
+    model = RelevanceModel("rocchio", "encoder", flock.gallery.vectors.shape[1], 5).eval()
+    mapped: list[int] = []
+    assert model.head is not None
+    model.head.register_forward_hook(lambda *given: mapped.append(len(given[2])))
+    state = model.start(1, flock.gallery)
+    for _ in range(3):
+        model.score(state, flock.gallery)
+    assert mapped == [len(flock.gallery)]
