@@ -248,7 +248,7 @@ def _finish(
     bad = [name for name, (why, _) in left_out.items() if why == UNDECODABLE and name in content]
     if bad and how.on_bad_image == "error":
         raise ValueError(f"{len(bad)} pictures cannot be decoded, first {bad[0]!r}; replace them, or skip such ones")
-    removed = before.content.keys() - content.keys()
+    removed = set() if how.append else before.content.keys() - content.keys()
     stays = before.content.keys() - todo.keys() - left_out.keys() - (removed if how.drop_removed else set())
     rows = [(name, shard.path, row) for shard in made for row, name in enumerate(shard.ids)]
     new = len(rows) - sum(name in before.content for name, _, _ in rows)

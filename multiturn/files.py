@@ -231,8 +231,8 @@ def check_names(root: Path, names: list[str], on_bad_image: Literal["error", "sk
         told = f"{name!r} in {root} {fault}"
         if on_bad_image == "error":
             raise ValueError(
-                f"the file name {told}; rename it and {len(faults) - 1:,} others like it, or leave such pictures out "
-                "with on_bad_image skip"
+                f"the file name {told}; rename it (of {len(faults):,} such), or leave such pictures out with "
+                "on_bad_image skip"
             )
         logger.warning("left out: the file name %s", told)
     return [name for name in names if name not in faults], [*faults]

@@ -276,7 +276,11 @@ def test_new_items_alone_are_added_to_a_gallery_also_a_single_one(tmp_path: Path
     before, encoder = Gallery.load(tmp_path / "g"), Neighbours()
     built = make(tmp_path / "g", ["zebra"], ["a zebra"], encoder, append=True)
     after = Gallery.load(tmp_path / "g")
-    assert (encoder.encoded, built.candidates, built.new) == (1, 51, 1) and after.source == before.source
+    assert (encoder.encoded, built.candidates, str(built)) == (
+        1,
+        51,
+        "50 kept, 1 new",
+    ) and after.source == before.source
     assert torch.equal(after.vectors[after.positions(before.ids)], before.vectors)
     stamp = (tmp_path / "g").stat().st_mtime_ns
     assert not make(tmp_path / "g", ["zebra"], ["a zebra"], append=True).written
