@@ -11,7 +11,6 @@ SHORE = 0.07  # of the side: how far from the water's edge a thing may end that 
 THIRD, MIDDLE = 0.35, 0.1  # on the left is a centre left of 0.35; in the middle, one within 0.1 of the middle
 
 
-
 class Box(NamedTuple):
     """Upper left corner and size, in whole pixels."""
 

@@ -51,7 +51,8 @@ def run_files(run: Path, name: HubName) -> Iterator[dict[str, Path]]:
         )
     metrics = read_metrics(run)
     shown = may_be_passed_on(metrics["licence"])
-    patterns = ["history.json", "figures/*", *(f"*/{one}" for one in NETWORK), *(PICTURES if shown else ())]
+    patterns = ["history.json", "*/history.json", "figures/*", "pictures/*.table.json"]
+    patterns += [*(f"*/{one}" for one in NETWORK), *(PICTURES if shown else ())]
     found = [*(run / one for one in NEEDED), *(path for one in patterns for path in sorted(run.glob(one)))]
     files = {path.relative_to(run).as_posix(): path for path in found if path.is_file()}
     with TemporaryDirectory() as folder:

@@ -46,7 +46,12 @@ def run(tmp_path: Path, metrics: dict[str, Any]) -> Path:
     FeedbackRetriever(["Male"], "theirs", 6, 8).save_pretrained(folder)
     more = [
         *("config.yaml", "best.safetensors", "history.json", "report.html", "sessions.json", "log.pt", ".env"),
-        *("pictures/sessions.png", "figures/percentile.png", "checkpoints/epoch-0001/optimizer.bin"),
+        *(
+            "pictures/sessions.png",
+            "pictures/open_set.table.json",
+            "figures/percentile.png",
+            "checkpoints/epoch-0001/optimizer.bin",
+        ),
         *(
             "galleries/test.safetensors",
             "faces/drawn/test/data.arrow",
@@ -68,7 +73,7 @@ NEEDED = {
     *(".gitattributes", "README.md", "config.json", "config.yaml", "files.json", "history.json", "metrics.json"),
     *("model.safetensors", "ranks.parquet", "figures/percentile.png", "encoder/config.json"),
     *("encoder/model.safetensors", "encoder/standardise.safetensors", "single-state/config.json"),
-    "single-state/model.safetensors",
+    *("single-state/model.safetensors", "stage-1/history.json", "pictures/open_set.table.json"),
 }
 PICTURES = {"report.html", "sessions.json", "pictures/sessions.png"}
 
