@@ -261,7 +261,6 @@ def _header(handle: int) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict):
         raise ValueError("its header is no JSON object")
     end = 8 + length
-    end = 8 + length
     for first, last in sorted(one["data_offsets"] for name, one in header.items() if name != "__metadata__"):
         if 8 + length + first != end:
             raise ValueError("its tables do not lie one behind the other")
