@@ -52,10 +52,12 @@ class RunFiles:
         found = search(scores, min(self.depth, left), None, hidden, "rank")
         for row, (session, target) in enumerate(zip(turn.sessions.tolist(), targets, strict=True)):
             query = f"{session}_{turn.number}"
-            wanted = (
-                [target] if relevant is None else [self.ids[place] for place in relevant[row].nonzero()[:, 0].tolist()]
-            )
-            self.relevant.writelines(f"{query} 0 {name} 1\n" for name in wanted)
+            wanted = {target: 1}
+            if relevant is not None:
+                # Where nothing is left to be found, the session's own image says so: it must not fall out of means.
+                left = [self.ids[place] for place in relevant[row].nonzero()[:, 0].tolist()]
+                wanted = dict.fromkeys(left, 1) or {target: 0}
+            self.relevant.writelines(f"{query} 0 {name} {grade}\n" for name, grade in wanted.items())
             best = zip(found.positions[row].tolist(), found.scores[row].tolist(), strict=True)
             self.lists.writelines(
                 f"{query} Q0 {self.ids[place]} {rank} {score!r} {self.tag}\n"

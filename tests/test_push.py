@@ -103,7 +103,7 @@ def test_nothing_is_written_to_the_cache_but_what_was_pushed(bench: Bench):
     assert found == {
         *("config.json", "config.yaml", "files.json", "history.json", "metrics.json", "model.safetensors"),
         *("ranks.parquet", "sessions.json", "encoder/config.json", "encoder/model.safetensors"),
-        "encoder/standardise.safetensors",
+        *("encoder/standardise.safetensors", "encoder/history.json"),
     }
     pushed = bench.hub.models["lab/faces"].files()
     assert {"README.md", "report.html", "pictures/sessions.png"} <= pushed.keys()

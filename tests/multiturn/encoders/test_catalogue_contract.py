@@ -222,5 +222,5 @@ def test_a_face_network_for_another_size_of_input_is_named(tmp_path: Path):
 
 def test_a_configuration_of_another_network_is_refused(tmp_path: Path):
     settings = CASES["words"].make(tmp_path, 0)
-    with pytest.raises(ValueError, match=r"config\.json of .* is not that of a SE-ResNet"):
+    with pytest.raises(ValueError, match=r"config\.json lacks labels and is not that of a SEResNet"):
         make_encoder(replace(settings, kind="se_resnet"))
