@@ -62,6 +62,8 @@ class Entry:
         router.add_api_route("/withdraw", self.withdrawing, methods=["GET"])
         router.add_api_route("/withdraw", self.withdrawn, methods=["POST"])
         router.add_api_route("/leave", self.leave, methods=["POST"])
+        for form in ("/consent", "/leave"):
+            router.add_api_route(form, self.back, methods=["GET"])
         return router
 
     def consent(self, request: Request) -> Response:
@@ -69,6 +71,10 @@ class Entry:
         if self._study.who(request.cookies.get(COOKIE, "")) is not None:
             return RedirectResponse("/study", HTTPStatus.SEE_OTHER)
         return self._consent(*self._study.nonce())
+
+    def back(self) -> Response:
+        """Where a form was sent to is no page of its own: go to the first one, which knows how to go on."""
+        return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
     def agree(self, form: Annotated[Posted, Depends(Posted.of)]) -> Response:
         """Take somebody in who agreed: before this nothing of them is stored."""

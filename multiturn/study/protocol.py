@@ -33,7 +33,7 @@ class StudyProtocol:
         seen: what becomes of candidates that were shown before in the trial.
         order: 'blocked': all trials with one system, its questionnaires, then the next system; 'mixed': systems change
             from trial to trial, and the questionnaires come once, at the end.
-        practice: trials before the others, with targets of their own, which no table counts.
+        practice: trials before the others, with targets of their own and the systems in turn, which no table counts.
         target: 'shown' during the whole trial, or 'hidden' once it begins.
         claims: after a wrong "found it" the trial goes on, 'until_right', or is over, 'once'.
         trial_seconds: after which a trial is over; 0 sets no limit.

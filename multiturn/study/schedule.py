@@ -56,7 +56,7 @@ def plan(protocol: StudyProtocol, number: int, targets: Sequence[str], practice:
     Args:
         number: of the participant, from 0: the order in which they came.
         targets: ids, of all participants together.
-        practice: ids of targets to practise with.
+        practice: ids of targets to practise with, with the systems in the order of the trials, in turn.
     """
     names, count = list(protocol.systems), protocol.trial_count
     draws = Random(protocol.seed)
@@ -74,4 +74,6 @@ def plan(protocol: StudyProtocol, number: int, targets: Sequence[str], practice:
         block = position // length if length else 0
         name = names[systems[block if length else position % len(names)]]
         trials.append(Planned(practised + position, name, window[(position + turned) % count], block, False))
-    return [Planned(place, trials[0].system, target, 0, True) for place, target in enumerate(practice)] + trials
+    met = list(dict.fromkeys(trial.system for trial in trials))
+    tried = [Planned(place, met[place % len(met)], target, 0, True) for place, target in enumerate(practice)]
+    return tried + trials

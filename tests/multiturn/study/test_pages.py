@@ -34,6 +34,14 @@ def test_the_address_of_a_form_leads_back_to_where_the_participant_is(tmp_path: 
     assert visitor.progress.step == 3
 
 
+@pytest.mark.parametrize("form", ["/consent", "/leave"])
+def test_the_address_of_the_first_forms_leads_to_the_consent_or_back_into_the_study(tmp_path: Path, form: str):
+    visitor = Visitor(study(tmp_path))
+    assert visitor.get(form).answer.status_code == 200 and 'name="agree"' in visitor.page
+    visitor.begin().get(form)
+    assert visitor.answer.status_code == 200 and "Describe the image" in visitor.page and visitor.progress.step == 3
+
+
 def test_an_address_of_no_form_has_no_page(tmp_path: Path):
     visitor = Visitor(study(tmp_path)).begin().get("/study/nothing")
     assert visitor.answer.status_code == 404 and "There is nothing here" in visitor.page

@@ -88,6 +88,17 @@ def test_24_participants_are_balanced_to_within_one_at_every_moment(order, syste
             assert max(counts.values()) - min(counts.values()) <= 1
 
 
+@pytest.mark.parametrize("order", ["blocked", "mixed"])
+def test_as_many_practice_trials_as_systems_try_each_once_in_the_order_of_the_trials(order):
+    systems = {"a": "x", "b": "y", "c": "z"}
+    protocol = StudyProtocol(systems, targets=["1", "2", "3", "4", "5", "6"], practice=4, order=order)
+    for number in range(6):
+        *practice, _, _, _, _, _, _ = plan(protocol, number, ["1", "2", "3", "4", "5", "6"], ["p", "q", "r", "s"])
+        met = list(dict.fromkeys(one.system for one in plan(protocol, number, list("123456"), [])))
+        assert [one.system for one in practice] == [*met, met[0]] and all(one.practice for one in practice)
+        assert [one.place for one in practice] == [0, 1, 2, 3] and len(set(met)) == 3
+
+
 def test_practice_comes_first_with_the_first_system_and_is_marked():
     protocol = StudyProtocol({"a": "x", "b": "y"}, targets=4)
     practice, first, *_ = plan(protocol, 0, ["1", "2", "3", "4"], ["p"])
