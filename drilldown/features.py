@@ -13,7 +13,7 @@ from multiturn.encoders.regions import RegionEncoder
 from multiturn.encoders.regions.grid import GridEncoder
 from multiturn.encoders.standardised import Scale
 from multiturn.encoders.weights import load_ours
-from multiturn.gallery import Gallery
+from multiturn.gallery import Gallery, kept_at
 from multiturn.hub import local_checkpoint
 from multiturn.processes import launched
 from multiturn.regions import Regions
@@ -79,7 +79,7 @@ class RegionFeatures:
     def _standard(self, raw: Gallery, scale: Scale, part: str) -> Gallery:
         fingerprint = scale.fingerprint(raw.fingerprint)
         path = self._folder / f"{part}.safetensors"
-        if (kept := _kept(path, fingerprint, raw.ids)) is not None:
+        if (kept := kept_at(path, fingerprint, raw.ids)) is not None:
             return kept
         assert raw.mask is not None
         # What only fills up the table stays zero.
@@ -200,11 +200,3 @@ def precomputed_gallery(path: str, part: str, ids: tuple[str, ...], source: str)
     chosen = whole.positions(ids)
     boxes = None if whole.boxes is None else whole.boxes[chosen]
     return Gallery(ids, whole.vectors[chosen], whole.fingerprint, source, whole.mask[chosen], boxes)
-
-
-def _kept(path: Path, fingerprint: str, ids: tuple[str, ...]) -> Gallery | None:
-    """The gallery at `path`, if an encoder of this fingerprint made it of these images."""
-    if not path.is_file():
-        return None
-    kept = Gallery.load(path)
-    return kept if kept.fingerprint == fingerprint and kept.ids == ids else None

@@ -13,8 +13,8 @@ from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
 from drilldown.scene_cells import CELLS, LABELS, NOTHING, UNSURE, LabelledCells
 from multiturn.draws import uniform
-from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.images import to_pixels
+from multiturn.encoders.tf32 import without_tf32
 from multiturn.encoders.weights import weights_digest
 from multiturn.hub.model import HubModel
 from multiturn.processes import launched

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from multiturn.cli import Parser, clear_errors
-from multiturn.task_help import tasks_that, tell_task
+from multiturn.cli import Parser, clear_errors, tasks_that
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
@@ -29,9 +28,8 @@ class Ablatable(Protocol):
 def main(arguments: Sequence[str]) -> None:
     """Run all variants and print their tables."""
     parser = Parser(prog="python -m eval.ablate", description=__doc__, epilog=EXAMPLES)
-    parser.add_task(arguments, CONFIGS)
     able = ", ".join(tasks_that(Ablatable, CONFIGS))
-    tell_task(parser, f"one of those that have ablations: {able}")
+    parser.add_task(arguments, CONFIGS, f"one of those that have ablations: {able}")
     parser.add_argument("--output_dir", type=Path, help="where results go; runs/TASK-ablation if not given")
     settings, options, _ = parser.parse_task(arguments)
     if not isinstance(settings, Ablatable):

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from multiturn.cli import Parser, clear_errors
-from multiturn.task_help import tasks_that, tell_task
+from multiturn.cli import Parser, clear_errors, tasks_that
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
@@ -30,9 +29,8 @@ class Describable(Protocol):
 def main(arguments: Sequence[str]) -> None:
     """Print the sizes of a model."""
     parser = Parser(prog="python -m eval.describe", description=__doc__, epilog=EXAMPLES)
-    parser.add_task(arguments, CONFIGS)
     able = ", ".join(tasks_that(Describable, CONFIGS))
-    tell_task(parser, f"one of those whose model can be counted without data: {able}")
+    parser.add_task(arguments, CONFIGS, f"one of those whose model can be counted without data: {able}")
     # What only data could tell; the defaults are those of papers/drill-down.txt, section 4.
     parser.add_argument("--sizes.vocabulary", type=int, default=14284, help="words, four special ones among them")
     parser.add_argument("--sizes.region_dim", type=int, default=2048, help="length of a region's vector")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from multiturn.cli import INDEX_HELP, Parser, asked_checkpoint, clear_errors, home_of
 from multiturn.settings import EvaluationSettings
-from multiturn.task_help import tell_task
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLES = """examples:
@@ -56,8 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--scores", type=Path, help="scores of another system, likewise")
     folder, config = asked_checkpoint(parser, arguments)
-    parser.add_task([*config, *arguments], CONFIGS)
-    tell_task(parser, "of the checkpoint, which names it: need not be given", required=False)
+    words = "of the checkpoint, which names it: need not be given"
+    parser.add_task([*config, *arguments], CONFIGS, words, required=False)
     if not config and not {"-h", "--help"} & set(arguments):
         parser.error("give --checkpoint FOLDER, or --ranks FILE or --scores FILE of another system")
     settings, options, resolved = parser.parse_task([*config, *arguments])

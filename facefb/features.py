@@ -19,7 +19,7 @@ from multiturn.encoders.timm_backbone import TimmEncoder
 from multiturn.encoders.towers import ImageTower
 from multiturn.encoders.weights import load_ours
 from multiturn.files import first_with
-from multiturn.gallery import Gallery
+from multiturn.gallery import Gallery, kept_at
 from multiturn.hub import local_checkpoint
 from multiturn.processes import launched
 from multiturn.training import save_pretrained
@@ -135,10 +135,8 @@ class FaceFeatures:
     def _viewed(self, encoder: ViewEncoder, name: str) -> Gallery:
         """Those of a view of the training faces, which depends on their rows: it is encoded in one go."""
         path, ids = self._path(name), list(self.faces.train["id"])
-        if path.is_file():
-            kept = Gallery.load(path)
-            if kept.fingerprint == encoder.fingerprint and kept.ids == tuple(sorted(ids)):
-                return kept
+        if (kept := kept_at(path, encoder.fingerprint, ids)) is not None:
+            return kept
         vectors = encoder.encode(self.faces.train, self._batch_size, show_progress=True)
         gallery = Gallery.of(ids, vectors, encoder.fingerprint, f"{self.faces.source}, train part")
         if launched().is_main_process:

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from multiturn.encoders import Encoder
 from multiturn.encoders.regions import RegionEncoder
 from multiturn.files import held_folder
-from multiturn.gallery import Gallery, merge_files
+from multiturn.gallery import Gallery, kept_at, merge_files
 from multiturn.gallery_files import GalleryFile
 from multiturn.items import EMPTY, digests
 from multiturn.processes import Alone, launched
@@ -88,10 +88,8 @@ def kept_gallery(
 
     The first process keeps it, shard by shard as `build` does; others that find none encode for themselves.
     """
-    if path.is_file():
-        kept = Gallery.load(path)
-        if kept.fingerprint == encoder.fingerprint and kept.ids == tuple(sorted(ids)):
-            return kept
+    if (kept := kept_at(path, encoder.fingerprint, ids)) is not None:
+        return kept
     if launched().is_main_process:
         how = Building(batch_size, overwrite=True, alone=True)
         return Gallery.load(build(encoder, items, ids, source, path, how).path, made_by=encoder.fingerprint)

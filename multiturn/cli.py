@@ -64,7 +64,7 @@ class Parser(ArgumentParser):
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
         self._settings: type | None = None
 
-    def add_task(self, arguments: Sequence[str], configs: Path) -> None:
+    def add_task(self, arguments: Sequence[str], configs: Path, words: str = "", required: bool = True) -> None:
         """Add the settings of the task that the arguments name, its YAML file's values as defaults.
 
         The class of the settings is named in that file, under `settings_class`; no class is ever imported by a
@@ -73,9 +73,11 @@ class Parser(ArgumentParser):
         Args:
             arguments: the command line; exits with status 2 if it names no task of `configs`.
             configs: folder of YAML files, one a task; the list of files is the list of tasks.
+            words: help of --task, where the program does not take each of them.
+            required: whether --task must be given.
         """
         names = task_names(configs)
-        self.add_argument("--task", required=True, help=f"one of: {', '.join(names)}")
+        self.add_argument("--task", required=required, help=words or f"one of: {', '.join(names)}")
         self.add_argument("--config", action="config", help="YAML file whose settings replace the task's own")
         self.add_argument(f"--{SETTINGS_CLASS}", help=SUPPRESS)
         task = _asked_task(arguments)
@@ -203,6 +205,22 @@ def clear_errors() -> Iterator[None]:
 def task_names(configs: Path) -> list[str]:
     """Names of the tasks: one YAML file each."""
     return sorted(path.stem for path in configs.glob("*.yaml"))
+
+
+def tasks_that(can: type, configs: Path) -> list[str]:
+    """Names of the tasks whose settings can do what a program asks of them.
+
+    Args:
+        can: a protocol that can be checked at run time.
+        configs: folder of YAML files, one a task.
+    """
+    found = []
+    for name in task_names(configs):
+        parser, asked = Parser(prog=name), ["--task", name]
+        parser.add_task(asked, configs)
+        if isinstance(parser.parse_task(asked)[0], can):
+            found.append(name)
+    return found
 
 
 def _closest(name: str, known: list[str]) -> str | None:

@@ -80,7 +80,8 @@ def command_of(output: Path) -> str:
 
 
 def _own_command() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line of this program, in one line."""
+    return " ".join(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]).splitlines())
 
 
 def _changed(before: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -14,7 +14,7 @@ from multiturn.gallery_files import GalleryFile, Table, description, writing
 from multiturn.regions import Regions, check_places
 from multiturn.scoring import norms_of_rows
 
-__all__ = ["Gallery", "description", "merge_files"]
+__all__ = ["Gallery", "description", "kept_at", "merge_files"]
 
 _CHECKED_AT_ONCE = 1 << 24  # numbers
 _COPIED_AT_ONCE = 1 << 25  # bytes
@@ -177,6 +177,14 @@ class Gallery:
         if made_by is not None:
             gallery.check_made_by(made_by)
         return gallery
+
+
+def kept_at(path: Path, fingerprint: str, ids: Sequence[str]) -> Gallery | None:
+    """The gallery at `path`, if an encoder of this fingerprint made it of these items."""
+    if not path.is_file():
+        return None
+    kept = Gallery.load(path)
+    return kept if kept.fingerprint == fingerprint and kept.ids == tuple(sorted(ids)) else None
 
 
 def merge_files(

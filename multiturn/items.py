@@ -61,9 +61,8 @@ def read_items(
     Args:
         path: a folder of pictures, as `find_pictures` finds them (ids are paths below it, with '/'); a folder that
             `Dataset.save_to_disk` wrote, or one of Parquet files and no picture, with an `image` or a text column and
-            perhaps `id`;
-            a .jsonl file of objects with a text and perhaps an `id`; a .txt file, one text a line, blank lines left
-            out. Without ids, items are numbered as in the file, lines from 1 and rows from 0.
+            perhaps `id`; a .jsonl file of objects with a text and perhaps an `id`; a .txt file, one text a line, blank
+            lines left out. Without ids, items are numbered as in the file, lines from 1 and rows from 0.
         split: of a folder that holds several.
         text_field: column or key of the texts; if not given, `text`, and a data set's pictures go before its texts.
             A column may have several texts a row; see `texts_of`.

@@ -19,7 +19,7 @@ from multiturn.transcript import TranscriptWriter
 
 Measures = Callable[[Turn, Tensor], Mapping[str, Tensor]]
 RanksOf = Callable[[Turn, Tensor], Ranks]
-Chosen = Callable[[Turn, Tensor], Tensor]
+CandidatesOf = Callable[[Turn, Tensor], Tensor]
 RANKED = "ranked"  # key of a transcript's header: what is ranked, where it is not the targets
 
 
@@ -58,8 +58,8 @@ class Trial:
     opening: Int[Tensor, "session opening"] | None = None
     ranks: RanksOf | None = None
     measures: Measures | None = None
-    relevant: Chosen | None = None
-    unlisted: Chosen | None = None
+    relevant: CandidatesOf | None = None
+    unlisted: CandidatesOf | None = None
     index: Index | None = None
     header: Mapping[str, object] = field(default_factory=dict)
 

@@ -52,8 +52,12 @@ class ClassSearch:
 
     def to_be_shown(self, turn: Turn, target: Int[Tensor, " session"]) -> Bool[Tensor, "session candidate"]:
         """Which candidates are of the class and can still be shown."""
+        return self.wanted(target).scatter(1, self._out(turn, target), False)
+
+    def _out(self, turn: Turn, target: Int[Tensor, " session"]) -> Int[Tensor, "session out"]:
+        """The same as `unlisted`, filled up by the image itself."""
         out = self.unlisted(turn, target)
-        return self.wanted(target).scatter(1, torch.where(out >= 0, out, target[:, None]), False)
+        return torch.where(out >= 0, out, target[:, None])
 
     def ranks(self, turn: Turn, target: Int[Tensor, " session"]) -> Ranks:
         """Rank of the watched image in the whole list."""
@@ -82,9 +86,8 @@ class ClassSearch:
         page = wanted.gather(1, turn.shown)
         total = wanted.sum(1).clamp(min=1)
         earlier = wanted.gather(1, judged.clamp(min=0)) & (judged >= 0)
-        out = torch.cat([target[:, None], torch.where(judged >= 0, judged, target[:, None])], 1)
         table = self.retriever.score(turn.state, self.gallery).block(0, len(self.gallery))
-        table = table.scatter(1, out, -torch.inf)
+        table = table.scatter(1, self._out(turn, target), -torch.inf)
         rest = in_ranked_order(table, self.to_be_shown(turn, target))
         left = rest.any(1)
         return {

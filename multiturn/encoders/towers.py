@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm.auto import tqdm
 
-from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.opened import Pictures, input_batches
+from multiturn.encoders.tf32 import without_tf32
 
 Precision = Literal["float32", "bfloat16", "float16"]
 # Tokenised, it tells tokenisers apart: case, accents, punctuation, digits, rare words, another script.

@@ -1,13 +1,11 @@
 """Scoring by as few bits as state vectors allow."""
 
-import ctypes
-from functools import partial
+from collections.abc import Callable
 
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Float32
 from torch import Tensor
 
 from multiturn.region_scoring.axes import Axes
-from multiturn.region_scoring.layouts import Layout
 from multiturn.region_scoring.quantised_regions import QuantisedRegions
 from multiturn.region_scoring.screened import Screened
 
@@ -21,22 +19,17 @@ class AdaptiveBits:
     The regions say where they lie, and a trained model's state vectors lie there, too. Those of another model may not:
     then too many similarities would be too close to call. Scores and ranks are the same in any case.
 
+    Args:
+        along: lays the regions out along some axes.
+        axes: to begin with: those of the regions.
     Attributes:
         numbers: the regions.
     """
 
     fine = False
 
-    def __init__(
-        self,
-        vectors: Float32[Tensor, "candidate region dim"],
-        norms: Float64[Tensor, "candidate region"],
-        mask: Bool[Tensor, "candidate region"],
-        library: ctypes.CDLL,
-        layout: Layout,
-    ) -> None:
-        self._along = partial(QuantisedRegions, vectors, norms, mask, library, layout)
-        self.numbers = self._along(Axes.of(vectors, mask, layout))
+    def __init__(self, along: Callable[[Axes], QuantisedRegions], axes: Axes) -> None:
+        self._along, self.numbers = along, along(axes)
 
     def score(self, units: Float32[Tensor, "session dim"], sharpness: float, steepest: float) -> Screened:
         """See `multiturn.region_scoring.screened.Screen`."""

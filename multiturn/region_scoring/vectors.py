@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from subprocess import CalledProcessError
 from typing import Literal
@@ -14,7 +14,9 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from multiturn.region_scoring.adaptive_bits import AdaptiveBits
+from multiturn.region_scoring.axes import Axes
 from multiturn.region_scoring.kernel import kernel
+from multiturn.region_scoring.quantised_regions import QuantisedRegions
 from multiturn.region_scoring.screened import Screen
 from multiturn.scoring import norms_of_rows
 
@@ -118,8 +120,11 @@ class RegionVectors:
 
     @cached_property
     def _on_cpu(self) -> Screen:
-        assert self.kernel is not None and self.kernel.layout is not None
-        return AdaptiveBits(self.vectors, self.norms, self.mask, self.kernel.library, self.kernel.layout)
+        assert self.kernel is not None
+        layout = self.kernel.layout
+        assert layout is not None
+        along = partial(QuantisedRegions, self.vectors, self.norms, self.mask, self.kernel.library, layout)
+        return AdaptiveBits(along, Axes.of(self.vectors, self.mask, layout))
 
     @cached_property
     def _on_gpu(self) -> Screen | None:

@@ -101,8 +101,7 @@ class Entry:
         try:
             self._study.forget(withdraw(self._study.store, form.get("code")[:100]))
         except ValueError as reason:
-            error = f"{str(reason)[:1].upper()}{str(reason)[1:]}."
-            answer = page("withdraw", study=self._study.protocol, error=error)
+            answer = page("withdraw", study=self._study.protocol, error=f"{reason}.")
             return HTMLResponse(answer, HTTPStatus.UNPROCESSABLE_ENTITY)
         done = "Nothing of what you did is kept. You may close this page."
         answer = message(self._study.protocol, "Everything about you has been deleted", done)

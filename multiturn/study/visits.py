@@ -70,7 +70,7 @@ class Visits:
         except Stale:
             pass  # A second click, or another tab: what is true by now is shown.
         except ValueError as reason:
-            return self._shown(request, who, f"{str(reason)[:1].upper()}{str(reason)[1:]}", form.fields)
+            return self._shown(request, who, str(reason), form.fields)
         return RedirectResponse("/study", HTTPStatus.SEE_OTHER)
 
     def image(self, step: int, place: str, request: Request) -> Response:

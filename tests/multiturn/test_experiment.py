@@ -45,6 +45,13 @@ def test_a_resumed_run_is_made_again_by_the_command_that_began_it(tmp_path: Path
     assert command_of(tmp_path / "elsewhere") == "train.py --task t --resume"
 
 
+def test_a_command_of_several_lines_stays_out_of_the_configuration(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py", "--queries.told", "[3,\n seed: 4]"])
+    start_output(tmp_path, yaml.safe_dump(CONFIG), resume=False)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == CONFIG
+    assert command_of(tmp_path) == "train.py --queries.told '[3,  seed: 4]'"
+
+
 def test_more_epochs_may_be_asked_for(tmp_path: Path):
     longer = CONFIG | {"training": {"epochs": 5, "batch_size": 8, "keep": 3}}
     assert yaml.safe_load(begun(tmp_path, longer)) == longer

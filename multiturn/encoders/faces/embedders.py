@@ -5,10 +5,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.faces.inception_resnet import InceptionResnetV1
 from multiturn.encoders.faces.mobilefacenet import MobileFaceNet
 from multiturn.encoders.state_dicts import fit, read_tensors
+from multiturn.encoders.tf32 import without_tf32
 from multiturn.encoders.weights import existing_file, weights_digest
 
 

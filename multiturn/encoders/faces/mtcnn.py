@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision.ops import box_area, nms
 
-from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.faces import LEAST_SIDE, FoundFaces
 from multiturn.encoders.faces.mtcnn_networks import OutputNetwork, ProposalNetwork, RefinementNetwork
 from multiturn.encoders.state_dicts import fit, read_tensors
+from multiturn.encoders.tf32 import without_tf32
 from multiturn.encoders.weights import existing_file, weights_digest
 
 SOURCE = "facenet-pytorch's releases"

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from tqdm.auto import tqdm
 
-from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.opened import opened
 from multiturn.encoders.state_dicts import fit, read_tensors
+from multiturn.encoders.tf32 import without_tf32
 from multiturn.encoders.weights import existing_file, torchvision_weights, weights_digest
 from multiturn.regions import Regions
 

@@ -7,9 +7,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor, nn
 
-from multiturn.encoders.exactness import without_tf32
 from multiturn.encoders.images import to_pixels
 from multiturn.encoders.state_dicts import fit, read_tensors
+from multiturn.encoders.tf32 import without_tf32
 from multiturn.encoders.weights import existing_file, torchvision_weights, weights_digest
 
 # Where the last map is, in this order: ViT (tokens), Swin, ResNet, VGG and the many with `features`, Inception v3.
