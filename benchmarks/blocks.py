@@ -47,10 +47,16 @@ def search_block(result: Result) -> str:
         f"{settings['sessions']} sessions looking for their targets among {settings['candidates']:,} vectors of "
         f"{settings['dim']} dimensions; medians of {settings['rounds']} alternating repetitions in one process, and "
         f"how many times ours. The features are {kinds['simulated features']['source']}. Right: it holds when "
-        f"all distances are computed in float64. faiss returns no ranks; as it comes, it multiplies no matrices for so "
-        f"few queries. {machine_line(result)}"
+        f"all distances are computed in float64. faiss returns no ranks, and multiplies matrices"
+        f"{multiplied_by(result)}; as it comes, it multiplies none for so few queries. {machine_line(result)}"
     )
     return markdown_table(table, note)
+
+
+def multiplied_by(result: Result) -> str:
+    """Whose matrix products faiss took, if it is known."""
+    products = result.get("faiss_products")
+    return f" by {products}" if products else ""
 
 
 def full_size_block(result: Result) -> str:

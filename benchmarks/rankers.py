@@ -72,7 +72,7 @@ def by_table(batch: Batch) -> Answer:
 
 def faiss_index(vectors: Float[Tensor, "candidate dim"]) -> Any:
     """faiss's exact index, filled, with as many threads as torch."""
-    import faiss
+    from multiturn.faiss_library import faiss
 
     faiss.omp_set_num_threads(torch.get_num_threads())
     index: Any = faiss.IndexFlatL2(vectors.shape[1])
@@ -87,7 +87,7 @@ def first_of(index: Any, queries: Float[Tensor, "session dim"], k: int, matrices
         matrices: multiply matrices; by itself faiss 1.15 computes each distance for itself in batches of some hundreds
             and fewer, which takes several times as long.
     """
-    import faiss
+    from multiturn.faiss_library import faiss
 
     by_itself = faiss.cvar.distance_compute_blas_threshold
     faiss.cvar.distance_compute_blas_threshold = 1 if matrices else by_itself

@@ -39,6 +39,7 @@ def search(
         output: folder for search.json; benchmarks/results if not given.
     """
     from benchmarks.rankers import compare
+    from multiturn.faiss_library import products
 
     for name, value, least in (("candidates", candidates, 2), ("sessions", sessions, 1), ("rounds", rounds, 1)):
         at_least(name, value, least)
@@ -51,7 +52,7 @@ def search(
         kinds[kind] = {"source": batch.gallery.source, "ways": ways}
         print(f"{kind}: " + ", ".join(f"{name} {way['median']:.3f} s" for name, way in ways.items()))
     settings = {"candidates": candidates, "dim": dim, "sessions": sessions, "rounds": rounds, "seed": seed}
-    return save("search", settings, {"kinds": kinds}, output)
+    return save("search", settings, {"kinds": kinds, "faiss_products": products()}, output)
 
 
 def random_normal(candidates: int, dim: int, sessions: int, seed: int) -> Batch:

@@ -64,11 +64,13 @@ def search_whole(
         at_least(name, settings[name], 1)
     if targets >= candidates:
         raise ValueError(f"targets must be fewer than the {candidates} candidates, not {targets}")
+    from multiturn.faiss_library import products
+
     kinds = {kind: _measure(kind, settings) for kind in KINDS}
     for kind, measured in kinds.items():
         ways = measured["ways"]
         print(f"{kind}: " + ", ".join(f"{way} {sum(found['seconds']):.1f} s" for way, found in ways.items()))
-    return save("search_whole", settings, {"kinds": kinds}, output)
+    return save("search_whole", settings, {"kinds": kinds, "faiss_products": products()}, output)
 
 
 def _measure(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +153,7 @@ def _queries(
 
 def table_of_whole_search(result: Mapping[str, Any]) -> str:
     """The page's block: seconds of all turns of all targets."""
-    from benchmarks.blocks import machine_line
+    from benchmarks.blocks import machine_line, multiplied_by
     from multiturn.report.tables import markdown_table
 
     settings, kinds = result["settings"], result["kinds"]
@@ -171,7 +173,7 @@ def table_of_whole_search(result: Mapping[str, Any]) -> str:
         f"{settings['dim']} dimensions, {settings['batch_size']:,} targets at once, both ways batch by batch in one "
         f"process; ours takes {' and '.join(pace)} ms a rank. The features are "
         f"{kinds['simulated features']['source']}, and {KINDS['simulated features']}; random {KINDS['random normal']}. "
-        f"faiss multiplies matrices for all batches. "
+        f"faiss multiplies matrices for all batches{multiplied_by(result)}. "
         f"Right: it holds when all distances are computed in float64, of {checked:,} that were. "
     )
     return markdown_table(table, note + machine_line(result))

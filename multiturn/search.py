@@ -1,5 +1,6 @@
 """Exact search over `Scores`: the best candidates in display order and the targets' ranks, in one pass."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -15,7 +16,7 @@ from multiturn.scoring import Scores, ScreenedScores
 from multiturn.vector_screen.quantised import GROUP
 
 Drop = Literal["display", "rank"]
-_GROWTH = 4  # from block to block where they are not written down
+_GROWTH, _WIDEST = 4, 16  # from block to block where they are not written down, and of those that are
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def search(
         hidden: positions to leave out, each at most once a session; -1 fills up.
         drop: leave `hidden` out of the page only, or out of the ranking too. A watched candidate that is itself
             dropped from the ranking gets the last rank: it was shown, overlooked, and is missed from then on.
-        block: candidates at once; chosen for the device if not given.
+        block: candidates whose scores are written down at once; chosen for the device if not given.
     Raises:
         ValueError: page < 1, a watched position outside the gallery, a score that is not finite.
     """
@@ -69,14 +70,13 @@ def search(
     begun = screened is not None and not screened.needs_floor
     for first, last in pairwise(_borders(candidates, block, screened is not None, begun)):
         close = _screened(screened, counter, best, first, last) if screened and (first or begun) else None
-        if close is None:
-            close = _in_block(scores, counter, best, first, scores.block(first, last))
-        if len(close.session) == 0:
-            continue
-        exact = (counter or scores).exact(close.session, close.candidate)
-        if counter is not None:
-            counter.settle(close.session, exact, close.watched)
-        best.merge(close.session[close.best], close.candidate[close.best], exact[close.best])
+        for some in _in_blocks(scores, counter, best, first, last, block) if close is None else (close,):
+            if len(some.session) == 0:
+                continue
+            exact = (counter or scores).exact(some.session, some.candidate)
+            if counter is not None:
+                counter.settle(some.session, exact, some.watched)
+            best.merge(some.session[some.best], some.candidate[some.best], exact[some.best])
     ranks = None if counter is None else counter.ranks(hidden if drop == "rank" else None)
     positions, values = _without(hidden, best.positions, best.scores, min(page, candidates))
     return Found(positions, values, ranks)
@@ -88,7 +88,7 @@ def _borders(candidates: int, block: int, screened: bool, begun: bool) -> list[i
     A block that has to be written down first is small, and those after it grow: what is known of the best of some
     candidates is enough to look at few of four times as many.
     """
-    widest = _GROWTH * block if screened else block
+    widest = _WIDEST * block if screened else block
     width = widest if begun or not screened else max(GROUP, block // _GROWTH // GROUP * GROUP)
     borders = [0]
     while borders[-1] < candidates:
@@ -112,10 +112,17 @@ def _screened(scores: ScreenedScores, counter: Counter | None, best: Best, first
     return counter.count_screened(*screened)
 
 
+def _in_blocks(
+    scores: Scores, counter: Counter | None, best: Best, first: int, last: int, block: int
+) -> Iterator[Close]:
+    """The same, from blocks of scores; each with what was merged of those before it."""
+    for one in range(first, last, block):
+        yield _in_block(scores, counter, best, one, scores.block(one, min(one + block, last)))
+
+
 def _in_block(
     scores: Scores, counter: Counter | None, best: Best, first: int, part: Float[Tensor, "session block"]
 ) -> Close:
-    """The same, from a block of scores."""
     if not bool(torch.isfinite(part.sum())) and not bool(torch.isfinite(part).all()):
         raise ValueError(f"a score among candidates {first}..{first + part.shape[1] - 1} is not finite")
     if first == 0:

@@ -164,11 +164,12 @@ def _wait_for_gpu() -> None:
 
 
 def _machine(index: Index) -> dict[str, object]:
-    import faiss
+    from multiturn.faiss_library import faiss, products
 
     parts = index.indexes if isinstance(index, Together) else (index,)
     return {
         "faiss": faiss.__version__,
+        "faiss_products": products(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": str(index.gallery.vectors.device),

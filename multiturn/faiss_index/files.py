@@ -45,7 +45,7 @@ def save_index(index: FaissIndex, folder: Path | str) -> Path:
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    import faiss
+    from multiturn.faiss_library import faiss
 
     folder = Path(folder)
     with atomic_files(folder) as partial:
@@ -77,7 +77,7 @@ def load_index(folder: Path | str, gallery: Gallery, effort: Effort | None = Non
         FileNotFoundError: no index there.
         ValueError: a damaged one, one of another schema, or one of another gallery.
     """
-    import faiss
+    from multiturn.faiss_library import faiss
 
     folder = Path(folder)
     about = read_about(folder)

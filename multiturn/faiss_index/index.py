@@ -99,7 +99,7 @@ def build_index(gallery: Gallery, settings: IndexSettings | None = None) -> Fais
     Raises:
         ValueError: settings that faiss does not know, or that do not fit the gallery.
     """
-    import faiss
+    from multiturn.faiss_library import faiss
 
     settings = chosen(gallery, settings)
     rows = Rows(gallery, settings.similarity, settings.by)
@@ -148,7 +148,7 @@ def ready(gallery: Gallery, settings: IndexSettings, table: Any, build_seconds: 
     Raises:
         ValueError: an effort was given that the index has no use for.
     """
-    import faiss
+    from multiturn.faiss_library import faiss
 
     fast = table
     if faiss.get_num_gpus() > 0:
@@ -175,7 +175,7 @@ def ready(gallery: Gallery, settings: IndexSettings, table: Any, build_seconds: 
 
 def _leave_codes_in_order(table: Any) -> None:
     """Spare the reordering of codes for Hamming distances, which takes minutes and which no search here uses."""
-    import faiss
+    from multiturn.faiss_library import faiss
 
     inner = faiss.downcast_index(table)
     while isinstance(inner, faiss.IndexRefine | faiss.IndexPreTransform):
@@ -186,7 +186,7 @@ def _leave_codes_in_order(table: Any) -> None:
 
 def _lists(table: Any) -> int:
     """Lists of an index, 0 if it has none, wherever in it they are."""
-    import faiss
+    from multiturn.faiss_library import faiss
 
     inverted = faiss.try_extract_index_ivf(table)
     return 0 if inverted is None else int(inverted.nlist)

@@ -43,7 +43,7 @@ def digest_of_index(index: Index | None) -> str:
         case Together():
             return sha256("".join(map(digest_of_index, index.indexes)).encode()).hexdigest()
         case FaissIndex():
-            import faiss
+            from multiturn.faiss_library import faiss
 
             found = sha256(json.dumps([index.settings.name, dict(index.effort)], sort_keys=True).encode())
             found.update(faiss.serialize_index(index.on_disk).data)

@@ -114,21 +114,79 @@ inline void look(const float* const x[AT_ONCE], const float* v, int64_t dim, flo
     sums_of(sums, products);
 }
 
-// Pairs of a tile whose quantised scores are too close to call; the last column takes what is none.
-struct Waiting {
+// A session's side of the quantised scores, what these and those in float32 are compared with, and how many candidates
+// beat its watched one; side by side in memory.
+struct Session {
+    float scale, bias, reach;
     struct {
         float low, high, floor;
-        int32_t above;
-    } of[SOME];  // what is known of a session, side by side
+    } rough, fine;
+    int64_t above;
+
+    Session(const Queries& x, const Levels& rough, const Levels& fine, int64_t s)
+        : scale(x.scale[s]), bias(x.bias[s]), reach(x.reach[s]), rough{rough.low[s], rough.high[s], rough.floor[s]},
+          fine{fine.low[s], fine.high[s], fine.floor[s]}, above(0) {}
+};
+
+// Pairs of a tile whose quantised scores are too close to call; the last column takes what is none.
+struct Waiting {
     int32_t session[COLUMNS + 1][SOME + 1], count[COLUMNS + 1];
 };
+
+// A tile's candidates: their side of the scores, and a bit each of those that are there.
+struct Tile {
+    Floats scale[HALVES], bias[HALVES], reach[HALVES];
+    uint32_t there = 0;
+
+    Tile(const Gallery& g, int64_t first) {
+        for (int half = 0; half < HALVES; ++half) {
+            const int64_t column = first + half * LANES, left = g.candidates - column;
+            scale[half] = read(g.scale + column);
+            bias[half] = read(g.bias + column);
+            reach[half] = read(g.reach + column);
+            there |= (uint32_t)(left <= 0 ? 0 : lanes_of(left)) << half * LANES;
+        }
+    }
+};
+
+// What a tile's quantised scores with one session say, a bit each: who beats the watched candidate, and whose scores are
+// too close to call with the watched one's and with the best.
+struct Calls {
+    uint32_t beats = 0, watched = 0, best = 0;
+};
+
+inline __attribute__((always_inline)) Calls compare(const Floats products[HALVES], const Session& session, const Tile& tile) {
+    Calls calls;
+#pragma GCC unroll 2
+    for (int half = 0; half < HALVES; ++half) {
+        // First by the session's scale: a product of both scales may be too small for float32.
+        const Floats bias = all(session.bias) * tile.bias[half];
+        const Floats score = multiply_add(products[half] * all(session.scale), tile.scale[half], bias);
+        const Floats lowest = subtract_product(score, all(session.reach), tile.reach[half]);
+        const Floats highest = multiply_add(all(session.reach), tile.reach[half], score);
+        calls.beats |= (uint32_t)greater(lowest, all(session.rough.high)) << half * LANES;
+        calls.watched |= (uint32_t)at_least(highest, all(session.rough.low)) << half * LANES;
+        calls.best |= (uint32_t)greater(highest, all(session.rough.floor)) << half * LANES;
+    }
+    calls.beats &= tile.there;
+    calls.watched &= tile.there & ~calls.beats;
+    calls.best &= tile.there;
+    return calls;
+}
 
 struct Screen {
     const Gallery& g;
     const Queries& x;
-    const Levels &rough, &fine;
     const Found& to;
+    std::vector<Session> sessions;
+    Waiting waiting;
     int64_t found = 0;
+
+    Screen(const Gallery& gallery, const Queries& queries, const Levels& rough, const Levels& fine, const Found& found)
+        : g(gallery), x(queries), to(found) {
+        sessions.reserve(x.count);
+        for (int64_t s = 0; s < x.count; ++s) sessions.emplace_back(x, rough, fine, s);
+    }
 
     void report(int64_t session, int64_t candidate, bool watched, bool best) {
         if (found < to.room) {
@@ -139,32 +197,15 @@ struct Screen {
         ++found;
     }
 
-    // Of one session and the candidates of a register, whose first is `column`: those that are too close to call.
-    Bits compare(Floats product, int64_t s, int64_t column, int64_t& above) {
-        const int64_t left = g.candidates - column;
-        const Bits there = left <= 0 ? 0 : lanes_of(left);
-        // First by the session's scale: a product of both scales may be too small for float32.
-        const Floats bias = all(x.bias[s]) * read(g.bias + column);
-        const Floats score = multiply_add(product * all(x.scale[s]), read(g.scale + column), bias);
-        const Floats reach = all(x.reach[s]) * read(g.reach + column);
-        const Floats lowest = score - reach, highest = score + reach;
-        const Bits beats = greater(lowest, all(rough.high[s])) & there;
-        const Bits close = at_least(highest, all(rough.low[s])) & ~beats & there;
-        const Bits best = greater(highest, all(rough.floor[s])) & there;
-        if (g.rows) {
-            above += __builtin_popcount(beats & ~(close | best));
-            return close | best;
+    void report(int64_t session, int64_t first, const Calls& calls) {
+        for (uint32_t close = calls.watched | calls.best; close; close &= close - 1) {
+            const int place = __builtin_ctz(close);
+            report(session, first + place, calls.watched >> place & 1, calls.best >> place & 1);
         }
-        above += __builtin_popcount(beats);
-        for (unsigned calls = close | best; calls; calls &= calls - 1) {
-            const int place = __builtin_ctz(calls);
-            report(s, column + place, close >> place & 1, best >> place & 1);
-        }
-        return 0;
     }
 
     // A session's candidates, a bit each; written so that nothing is to be guessed where there are few.
-    static void wait(uint32_t calls, int32_t session, Waiting& waiting) {
+    void wait(uint32_t calls, int32_t session) {
         const auto next = [&] {
             const int place = calls ? __builtin_ctz(calls) : COLUMNS;
             waiting.session[place][waiting.count[place]++] = session;
@@ -176,54 +217,64 @@ struct Screen {
     }
 
     // By products in float32.
-    void recheck(Waiting& waiting, int64_t tile, int64_t first) {
+    void recheck(int64_t tile, int64_t first) {
         for (int64_t own = 0; own < COLUMNS; ++own) {
             const int64_t candidate = tile + own, count = waiting.count[own];
             if (count == 0) continue;
             const float *row = g.rows + candidate * g.dim, scale = g.row_scale[candidate], bias = g.row_bias[candidate];
             *to.rechecked += count;
             for (int64_t some = 0; some < count; some += AT_ONCE) {
-                const int32_t* session = waiting.session[own] + some;
+                const int32_t* waits = waiting.session[own] + some;
                 const int64_t last = count - some < AT_ONCE ? count - some : AT_ONCE;
                 const float* rows[AT_ONCE];
                 float products[AT_ONCE];
-                for (int i = 0; i < AT_ONCE; ++i) rows[i] = x.rows + (first + session[i < last ? i : 0]) * g.dim;
+                for (int i = 0; i < AT_ONCE; ++i) rows[i] = x.rows + (first + waits[i < last ? i : 0]) * g.dim;
                 look(rows, row, g.dim, products);
                 for (int i = 0; i < last; ++i) {
-                    auto& known = waiting.of[session[i]];
+                    Session& session = sessions[first + waits[i]];
                     const float score = products[i] * scale + bias;
-                    const bool beats = score > known.high, best = score > known.floor;
-                    known.above += beats;
-                    if ((!beats & (score >= known.low)) | best)
-                        report(first + session[i], candidate, !beats & (score >= known.low), best);
+                    const bool beats = score > session.fine.high, best = score > session.fine.floor;
+                    const bool watched = !beats & (score >= session.fine.low);
+                    session.above += beats;
+                    if (watched | best) report(first + waits[i], candidate, watched, best);
                 }
             }
         }
     }
 
+    // Of the tile whose first candidate is `column`, a part for each of the groups of sessions.
+    void read_ahead(int64_t column, int64_t s) const {
+        if (column >= g.candidates) return;
+        const int64_t lines = g.steps * HALVES, groups = (x.count + SESSIONS - 1) / SESSIONS, group = s / SESSIONS;
+        const Integers* tile = (const Integers*)g.numbers + column / COLUMNS * lines;
+        for (int64_t i = lines * group / groups; i < lines * (group + 1) / groups; ++i) __builtin_prefetch(tile + i);
+    }
+
     template <bool INT8>
     void run(int64_t first, int64_t last) {
-        static thread_local Waiting waiting;
-        for (int64_t tile = first * GROUP; tile < last * GROUP && tile < g.candidates; tile += COLUMNS)
+        const bool rechecks = g.rows;
+        for (int64_t column = first * GROUP; column < last * GROUP && column < g.candidates; column += COLUMNS) {
+            const Tile tile(g, column);
             for (int64_t some = 0; some < x.count; some += SOME) {
                 const int64_t end = some + SOME < x.count ? some + SOME : x.count;
                 for (int32_t& count : waiting.count) count = 0;
-                for (int64_t s = some; s < end; ++s) waiting.of[s - some] = {fine.low[s], fine.high[s], fine.floor[s], 0};
                 for (int64_t s = some; s < end; s += SESSIONS) {
+                    read_ahead(column + COLUMNS, s);
                     Floats products[SESSIONS][HALVES];
-                    multiply<INT8>(x, s, g, tile / COLUMNS, products);
+                    multiply<INT8>(x, s, g, column / COLUMNS, products);
                     for (int64_t row = s; row < s + SESSIONS && row < end; ++row) {
-                        uint32_t calls = 0;
-                        for (int half = 0; half < HALVES; ++half)
-                            calls |= (uint32_t)compare(products[row - s][half], row, tile + half * LANES, to.above[row])
-                                     << half * LANES;
-                        if (calls) wait(calls, row - some, waiting);
+                        const Calls calls = compare(products[row - s], sessions[row], tile);
+                        const uint32_t close = calls.watched | calls.best;
+                        sessions[row].above += __builtin_popcount(rechecks ? calls.beats & ~close : calls.beats);
+                        if (close == 0) continue;
+                        if (rechecks) wait(close, row - some);
+                        else report(row, column, calls);
                     }
                 }
-                if (!g.rows) continue;
-                recheck(waiting, tile, some);
-                for (int64_t s = some; s < end; ++s) to.above[s] += waiting.of[s - some].above;
+                if (rechecks) recheck(column, some);
             }
+        }
+        for (int64_t s = 0; s < x.count; ++s) to.above[s] += sessions[s].above;
     }
 };
 
@@ -233,7 +284,7 @@ struct Screen {
 //   rough, fine  what quantised scores, and those in float32, are compared with
 extern "C" int64_t screen_vectors(const Gallery* gallery, const Queries* queries, const Levels* rough,
                                   const Levels* fine, const Found* to, int64_t first, int64_t last) {
-    Screen screen{*gallery, *queries, *rough, *fine, *to};
+    Screen screen(*gallery, *queries, *rough, *fine, *to);
     gallery->int8 ? screen.run<true>(first, last) : screen.run<false>(first, last);
     return screen.found;
 }

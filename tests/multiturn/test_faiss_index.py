@@ -213,7 +213,7 @@ def test_a_folder_without_an_index_is_refused(tmp_path: Path):
 
 
 def test_a_failed_write_leaves_the_older_index_whole(saved: Path, monkeypatch: pytest.MonkeyPatch):
-    import faiss
+    from multiturn.faiss_library import faiss
 
     def full(*_):
         raise RuntimeError("No space left on device")
