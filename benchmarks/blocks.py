@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.program import QUIET
-from multiturn.report.tables import cell, label, markdown_table, paper_table_1, protocol_line, titled
+from multiturn.report.tables import cell, harmed, label, markdown_table, paper_table_1, protocol_line, titled
 
 Result = Mapping[str, Any]
 Table = list[list[str]]
@@ -227,12 +227,13 @@ def compact_table(metrics: Result) -> str:
     metrics = narrow(metrics)
     turns = [metrics["before_feedback"], *metrics["per_turn"]]
     columns = [name for name in KEPT[1:-2] if name in turns[-1]]
-    harmed = [NONE, *(f"{100 * share:.2f}" for share in metrics["harm_rate"])] if metrics["harm_rate"] else []
-    table = [["Method", "Turn", *(label(name) for name in columns), *(["Harmed, %"] if harmed else [])]]
+    shares = harmed(metrics)
+    shares = [NONE, *(WITHOUT_INTERVAL.sub("", share) for share in shares[:-1]), *shares[-1:]] if shares else []
+    table = [["Method", "Turn", *(label(name) for name in columns), *(["Harmed, %"] if shares else [])]]
     for place, row in enumerate(turns):
-        table.append([metrics["model"], *_cells(row, columns, row is turns[-1]), *harmed[place : place + 1]])
+        table.append([metrics["model"], *_cells(row, columns, row is turns[-1]), *shares[place : place + 1]])
     for other in metrics["others"]:
-        table.append([titled(other), *_cells(other["per_turn"][-1], columns, True), *([NONE] if harmed else [])])
+        table.append([titled(other), *_cells(other["per_turn"][-1], columns, True), *([NONE] if shares else [])])
     return markdown_table(table)
 
 

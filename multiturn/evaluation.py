@@ -147,8 +147,8 @@ def _ratio(pairs: np.ndarray, axis: int, empty: float) -> np.ndarray:
     return np.where(found > 0, rounds / np.where(found > 0, found, 1), empty)
 
 
-def harm_rate(results: Results, control: Results) -> list[float]:
-    """Share of sessions whose target ranks worse than without feedback, at each turn from 1.
+def harm_rate(results: Results, control: Results, settings: EvaluationSettings, seed: int = 0) -> Interval:
+    """Share of sessions whose target ranks worse than without feedback, at each turn from 1; ties as expected.
 
     Args:
         control: the same targets, with a user who says nothing.
@@ -162,7 +162,8 @@ def harm_rate(results: Results, control: Results) -> list[float]:
             "play both alike"
         )
     ranks, without = results.ranks.under("expected"), control.ranks.under("expected")[rows]
-    return (ranks > without).double().mean(0)[1 - results.start :].tolist()
+    worse = (ranks > without).double()[:, 1 - results.start :].numpy()
+    return interval(worse, np.mean, settings.resamples, settings.confidence, seed)
 
 
 def values_at(results: Results, metric: str, turn: int, settings: EvaluationSettings) -> np.ndarray:
@@ -252,6 +253,7 @@ def summarise(
     control = next((other for role, other in others if role == "control"), None)
     compared = [*([primary] if known(primary) else []), *(f"R@{k}" for k in settings.recall_at if f"R@{k}" != primary)]
     candidates = model.candidates
+    harm = None if control is None else harm_rate(model, control, settings)
     return {
         "data": data,
         "model": model.name,
@@ -284,7 +286,8 @@ def summarise(
             }
             for role, other in others
         ],
-        "harm_rate": [] if control is None else harm_rate(model, control),
+        "harm_rate": [] if harm is None else harm.value.tolist(),
+        "harm_interval": [] if harm is None else np.stack([harm.low, harm.high], 1).tolist(),
         "comparisons": [
             difference(model, other, metric, model.last, other.last, settings)
             for _, other in others

@@ -21,6 +21,7 @@ from multiturn.report.tables import (
     cell,
     certificate_lines,
     comparison_table,
+    harmed,
     html_table,
     measure_table,
     number,
@@ -127,9 +128,8 @@ def headline(metrics: Metrics) -> str:
 def _harm(metrics: Metrics) -> str:
     if not metrics["harm_rate"]:
         return ""
-    last = metrics["harm_rate"][-1]
     return (
-        f"In {100 * last:.2f} % of sessions feedback did harm: after the last reply the target ranks worse "
+        f"In {harmed(metrics)[-1]} % of sessions feedback did harm: after the last reply the target ranks worse "
         "than it would have without any feedback."
     )
 

@@ -146,7 +146,6 @@ def per_turn_table(metrics: Metrics, measures: bool = True) -> Table:
     columns = [name for name in turns[-1] if name not in NO_COLUMN and not name.startswith(OVER_TIME)]
     if not measures:
         columns = [name for name in columns if known(name)]
-    harmed = [*([""] * (len(turns) - len(metrics["per_turn"]))), *(f"{100 * one:.2f}" for one in metrics["harm_rate"])]
     table = [["Method", "Turn", *(label(name) for name in columns)]]
     for row in turns:
         table.append([metrics["model"], str(row["turn"]), *(cell(name, row) for name in columns)])
@@ -154,10 +153,21 @@ def per_turn_table(metrics: Metrics, measures: bool = True) -> Table:
         row = other["per_turn"][-1]
         table.append([titled(other), str(row["turn"]), *(cell(name, row) for name in columns)])
     if metrics["harm_rate"]:
-        harmed += [""] * len(metrics["others"])
-        for line, share in zip(table, ["Harmed, %", *harmed], strict=True):
-            line.append(share or NONE)
+        before, others = [NONE] * (len(turns) - len(metrics["per_turn"])), [NONE] * len(metrics["others"])
+        for line, share in zip(table, ["Harmed, %", *before, *harmed(metrics), *others], strict=True):
+            line.append(share)
     return table
+
+
+def harmed(metrics: Metrics) -> list[str]:
+    """Share of sessions that feedback harms at each turn, with its interval, which results of older versions lack."""
+    intervals = metrics.get("harm_interval") or [None] * len(metrics["harm_rate"])
+    return [_percent(share, between) for share, between in zip(metrics["harm_rate"], intervals, strict=True)]
+
+
+def _percent(share: float, between: Sequence[float] | None) -> str:
+    text = f"{100 * share:.2f}"
+    return text if between is None else f"{text} [{100 * between[0]:.2f}, {100 * between[1]:.2f}]"
 
 
 def paper_table_1(metrics: Metrics) -> Table:

@@ -95,8 +95,15 @@ def test_a_measure_that_a_baseline_lacks_is_a_dash(metrics):
 
 def test_the_share_of_harmed_sessions_stands_at_each_turn(metrics):
     column = [row[-1] for row in per_turn_table(metrics)]
-    shares = [f"{100 * share:.2f}" for share in metrics["harm_rate"]]
+    ends = zip(metrics["harm_rate"], metrics["harm_interval"], strict=True)
+    shares = [f"{100 * share:.2f} [{100 * low:.2f}, {100 * high:.2f}]" for share, (low, high) in ends]
     assert column == ["Harmed, %", "–", *shares, "–", "–"]
+
+
+def test_a_harm_rate_of_an_older_version_stands_without_an_interval(metrics):
+    older = {name: value for name, value in metrics.items() if name != "harm_interval"}
+    shares = [f"{100 * share:.2f}" for share in metrics["harm_rate"]]
+    assert [row[-1] for row in per_turn_table(older)] == ["Harmed, %", "–", *shares, "–", "–"]
 
 
 def test_the_main_table_of_a_page_leaves_the_own_measures_to_their_own_table(metrics):

@@ -145,7 +145,24 @@ def test_ties_are_warned_of_beyond_a_tenth_of_a_point():
 
 def test_harm_counts_sessions_that_rank_worse_than_without_feedback():
     silent = results([[5, 5, 5]] * 4)
-    assert harm_rate(results([[5, 4, 6], [5, 6, 6], [9, 5, 5], [1, 1, 9]]), silent) == [0.25, 0.75]
+    found = harm_rate(results([[5, 4, 6], [5, 6, 6], [9, 5, 5], [1, 1, 9]]), silent, SETTINGS)
+    assert found.value.tolist() == [0.25, 0.75]
+
+
+def test_the_harm_rate_has_an_interval_that_narrows_with_more_sessions():
+    found = [
+        harm_rate(results([[5, 4, 6], [5, 6, 4]] * pairs), results([[5, 5, 5]] * 2 * pairs), SETTINGS)
+        for pairs in (2, 5)
+    ]
+    for one in found:
+        assert one.value.tolist() == [0.5, 0.5] and (one.low < 0.5).all() and (one.high > 0.5).all()
+    few, many = (one.high - one.low for one in found)
+    assert (many < few).all()
+
+
+def test_without_any_harm_its_interval_has_no_width():
+    found = harm_rate(results([[5, 4, 3]] * 4), results([[5, 5, 5]] * 4), SETTINGS)
+    assert found.low.tolist() == found.high.tolist() == [0, 0]
 
 
 def test_a_difference_is_paired_over_targets():
