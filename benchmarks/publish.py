@@ -21,6 +21,7 @@ FILES = {
     "ablation": "ablation.json",
     "ablation-celeba": "ablation.json",
     "flickr8k": "ablation.json",
+    "scripted-faces": "metrics.json",
 }
 DIGITS = 6
 
@@ -29,7 +30,7 @@ def publish(run: Path, name: str, output: Path | None = None) -> Path:
     """Copy the results of a run for a block, without the rank metrics that no block shows.
 
     Args:
-        run: output folder of train.py, eval.evaluate or eval.ablate.
+        run: output folder of train.py, eval.evaluate, eval.ablate or eval.study.
         name: of the block; `python -m benchmarks.readme` writes it from NAME.json then.
         output: folder for NAME.json; benchmarks/results if not given.
     Returns:

@@ -53,6 +53,8 @@ MADE_BY = {
     "regions-vnni": "python -m benchmarks.regions, on a processor without matrix registers",
     "regions-avx2": "python -m benchmarks.regions, on a processor with short registers",
     "scaling": "python -m benchmarks.scaling",
+    "scripted-faces": "python -m eval.study run as STUDIES.md shows, then python -m benchmarks.publish --run "
+    "runs/study-faces --name scripted-faces",
     "kills": "python -m benchmarks.kills",
     "relevance": "python -m benchmarks.relevance",
     "study_load": "make demo, then python -m benchmarks.study_load",
@@ -177,6 +179,7 @@ def _writer(name: str) -> Callable[[Any], str]:
         "lfw-reverse": system_blocks.measures_block,
         "lfw-reverse-kept": system_blocks.measures_block,
         "lfw-open-set": system_blocks.open_set_block,
+        "scripted-faces": system_blocks.scripted_block,
         "flickr8k": blocks.ablation_block,
         "flickr8k-short": blocks.recall_block,
         "ablation": blocks.ablation_block,

@@ -48,6 +48,24 @@ def _turns(metrics: Result) -> dict[int, str]:
     return {one + 1: f"{one}" for one in ITERATIONS if one + 1 < last} | {last: f"{last - 1}"}
 
 
+def scripted_block(study: Mapping[str, Any]) -> str:
+    """What each system of a scripted study makes of what people said, turn by turn."""
+    names = ["percentile", "R@10", "mean_rank", "reciprocal_rank"]
+    table = [["System", "Turn", *(label(name) for name in names)]]
+    for system, found in study["systems"].items():
+        for row in found["per_turn"]:
+            table.append([system, str(row["turn"]), *(cell(name, row) for name in names)])
+    protocol = study["protocol"]
+    note = (
+        f"{study['sessions']} sessions of {study['participants']} people, looking for {study['targets']} images among "
+        f"{study['gallery']['size']:,} candidates ({study['data']}); {protocol['page_size']} shown a turn. Turn 0 is "
+        f"before any reply; sessions that ended early keep their last rank. Brackets: "
+        f"{100 * protocol['confidence']:g} % bootstrap intervals over sessions, which take sessions of one image for "
+        "independent."
+    )
+    return markdown_table(table, note)
+
+
 def open_set_block(result: Mapping[str, Any]) -> str:
     """Misses at calibrated thresholds, a row an embedder and wanted share of strangers."""
     table = [["Embedder", "Wanted FPIR, %", "FPIR, %", "FNIR, %", "Thresholds of 1 / (1 + d²)"]]

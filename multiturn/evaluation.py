@@ -250,10 +250,9 @@ def summarise(
         raise ValueError(f"hits_from is {settings.hits_from}, but {model.name} ends with turn {model.last}; lower it")
     rows = {id(one): per_turn(one, settings) for one in (model, *(other for _, other in others))}
     answered = {key: [row for row in turns if row["turn"] > 0] for key, turns in rows.items()}
-    control = next((other for role, other in others if role == "control"), None)
+    harm = next((harm_rate(model, other, settings) for role, other in others if role == "control"), None)
     compared = [*([primary] if known(primary) else []), *(f"R@{k}" for k in settings.recall_at if f"R@{k}" != primary)]
     candidates = model.candidates
-    harm = None if control is None else harm_rate(model, control, settings)
     return {
         "data": data,
         "model": model.name,

@@ -137,8 +137,6 @@ def measure_table(metrics: Metrics) -> Table:
 def per_turn_table(metrics: Metrics, measures: bool = True) -> Table:
     """The model at each turn, before any reply first; then each other method at its own last turn.
 
-    `Harmed` is the share of sessions whose target ranks worse than without feedback.
-
     Args:
         measures: whether what the task measures beside ranks has columns too; they stand in `measure_table` else.
     """
@@ -160,14 +158,10 @@ def per_turn_table(metrics: Metrics, measures: bool = True) -> Table:
 
 
 def harmed(metrics: Metrics) -> list[str]:
-    """Share of sessions that feedback harms at each turn, with its interval, which results of older versions lack."""
-    intervals = metrics.get("harm_interval") or [None] * len(metrics["harm_rate"])
-    return [_percent(share, between) for share, between in zip(metrics["harm_rate"], intervals, strict=True)]
-
-
-def _percent(share: float, between: Sequence[float] | None) -> str:
-    text = f"{100 * share:.2f}"
-    return text if between is None else f"{text} [{100 * between[0]:.2f}, {100 * between[1]:.2f}]"
+    """Share of sessions whose target ranks worse than without feedback; older results lack its interval."""
+    ends = [f" [{100 * low:.2f}, {100 * high:.2f}]" for low, high in metrics.get("harm_interval", [])]
+    shares = [f"{100 * share:.2f}" for share in metrics["harm_rate"]]
+    return [share + end for share, end in zip(shares, ends or [""] * len(shares), strict=True)]
 
 
 def paper_table_1(metrics: Metrics) -> Table:

@@ -40,6 +40,7 @@ class Study:
     def __init__(
         self, protocol: StudyProtocol, systems: Mapping[str, System], store: Store, clock: Clock | None = None
     ) -> None:
+        protocol.check_trials()
         self.protocol, self.systems, self.store = protocol, dict(systems), store
         self.facts = settled(protocol, systems, store)
         self.clock = clock or Clock(store.latest())

@@ -78,6 +78,15 @@ class StudyProtocol:
         if twice := sorted({one for one in listed if listed.count(one) > 1}):
             raise ValueError(f"target {twice[0]!r} is listed twice; name each once")
         at_least("targets", self.target_count, 1)
+        if len(set(self.questionnaires)) < len(self.questionnaires):
+            raise ValueError(f"a questionnaire is named once, not as in {self.questionnaires}")
+
+    def check_trials(self) -> None:
+        """Refuse targets that cannot be shared out evenly; scripted studies have no trials to share out.
+
+        Raises:
+            ValueError: trials do not divide the targets, or make no equal blocks of the systems.
+        """
         if self.target_count % self.trial_count:
             fitting = [count for count in range(1, self.target_count + 1) if self.target_count % count == 0]
             raise ValueError(
@@ -89,8 +98,6 @@ class StudyProtocol:
                 f"{self.trial_count} trials make no {len(self.systems)} equal blocks, one a system; take a multiple of "
                 f"{len(self.systems)}, or set order to mixed"
             )
-        if len(set(self.questionnaires)) < len(self.questionnaires):
-            raise ValueError(f"a questionnaire is named once, not as in {self.questionnaires}")
 
     @property
     def target_count(self) -> int:
@@ -133,9 +140,12 @@ class _EachKeyOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_protocol(path: Path) -> StudyProtocol:
+def read_protocol(path: Path, scripted: bool = False) -> StudyProtocol:
     """Read a protocol from a YAML file.
 
+    Args:
+        path: of the file.
+        scripted: it is of a scripted study, which has no trials to share out among participants.
     Raises:
         FileNotFoundError: no such file, or no file that a text names.
         ValueError: an unknown key (the nearest known one is named), a key that appears twice or without a value, a
@@ -165,6 +175,8 @@ def read_protocol(path: Path) -> StudyProtocol:
     try:
         options = parser.parse_object({"protocol": content})
         made: StudyProtocol = parser.instantiate(options).protocol
+        if not scripted:
+            made.check_trials()
     except (ArgumentError, ValueError) as reason:
         raise ValueError(f"{path}: {_plain(str(reason))}") from reason
     return made

@@ -44,7 +44,7 @@ def run(arguments: Sequence[str], program: str, configs: Path) -> None:
     from multiturn.study.protocol import read_protocol
     from multiturn.study.scripts import read_queries
 
-    protocol = read_protocol(options.protocol)
+    protocol = read_protocol(options.protocol, scripted=True)
     scripts = read_queries(options.queries, protocol)
     from multiturn.report.tables import markdown_table
     from multiturn.study.recording import Rules

@@ -120,6 +120,12 @@ def test_the_sources_protocol_is_flagged_where_the_query_is_kept():
     assert "KEPT IN THE INDEX" in metrics["protocol"]["the query"] and metrics["per_turn"][0]["hit@1"] == 1
 
 
+def test_a_witness_who_tells_few_attributes_teaches_to_understand_people():
+    systems = published("scripted-faces")["systems"]
+    last = {name: found["per_turn"][-1]["interval"]["percentile"] for name, found in systems.items()}
+    assert last["gru-few-words"][0] > last["gru"][1]
+
+
 @pytest.mark.parametrize("method", ["mlp", "triplet", "kept-triplet", "rocchio", "pichunter"])
 def test_sessions_at_once_are_ten_times_as_fast_as_a_loop(method):
     result = published("relevance")

@@ -15,6 +15,7 @@ from benchmarks.system_blocks import (
     measures_block,
     open_set_block,
     refits_block,
+    scripted_block,
 )
 
 MACHINE = {"device": "cpu", "cpu": "made up", "threads": 1, "other_programs": 0.0, "versions": {"torch": "9"}}
@@ -129,3 +130,21 @@ def test_a_command_is_timed_with_all_its_processes():
 def test_a_command_that_fails_is_no_time():
     with pytest.raises(ValueError, match="no time for this"):
         timed([sys.executable, "-c", "raise SystemExit('no time for this')"])
+
+
+def test_a_scripted_study_has_every_system_turn_by_turn():
+    rows = [turn(number, percentile=0.5, **{"R@10": 0.25}, mean_rank=7.0, reciprocal_rank=0.125) for number in (0, 1)]
+    study = {
+        "systems": {"one": {"per_turn": rows}, "other": {"per_turn": rows}},
+        "data": "made up",
+        "gallery": {"size": 1503},
+        "protocol": {"page_size": 5, "confidence": 0.95},
+        "sessions": 20,
+        "participants": 2,
+        "targets": 10,
+    }
+    lines = scripted_block(study).splitlines()
+    assert [line.split("|")[1:3] for line in lines[2:6]] == [
+        [" one ", " 0 "], [" one ", " 1 "], [" other ", " 0 "], [" other ", " 1 "],
+    ]  # fmt: skip
+    assert "20 sessions of 2 people, looking for 10 images among 1,503 candidates (made up)" in lines[-1]

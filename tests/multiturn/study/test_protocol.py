@@ -45,6 +45,11 @@ def test_a_protocol_that_cannot_be_meant_is_refused_with_the_remedy(tmp_path: Pa
     assert said in str(refused.value) and "study.yaml" in str(refused.value)
 
 
+def test_a_scripted_study_may_have_more_systems_than_trials_could_be_shared_out_among(tmp_path: Path):
+    path = written(tmp_path, "systems: {a: x, b: y, c: z}\ntargets: 8\ntrials: 3")
+    assert list(read_protocol(path, scripted=True).systems) == ["a", "b", "c"]
+
+
 def test_a_consent_text_may_lie_in_a_file_beside_the_protocol(tmp_path: Path):
     (tmp_path / "consent.txt").write_text("I agree.", encoding="utf-8")
     protocol = read_protocol(written(tmp_path, "systems: {a: x}\nconsent: 'file: consent.txt'"))

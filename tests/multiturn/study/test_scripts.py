@@ -90,6 +90,6 @@ def test_an_id_that_is_not_in_the_gallery_is_named_and_never_opened(tmp_path: Pa
 def test_the_examples_that_ship_are_twenty_sessions_of_two_people_and_ten_targets(name: str):
     from multiturn.study.protocol import read_protocol
 
-    scripts = read_queries(CONFIGS / f"{name}.jsonl", read_protocol(CONFIGS / f"{name}.yaml"))
+    scripts = read_queries(CONFIGS / f"{name}.jsonl", read_protocol(CONFIGS / f"{name}.yaml", scripted=True))
     assert len(scripts) == 20 and len({one.target for one in scripts}) == 10
     assert len({one.participant for one in scripts}) == 2 and not any(one.seconds for one in scripts)
