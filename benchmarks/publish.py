@@ -21,7 +21,6 @@ FILES = {
     "ablation": "ablation.json",
     "ablation-celeba": "ablation.json",
     "flickr8k": "ablation.json",
-    "scripted-faces": "metrics.json",
 }
 DIGITS = 6
 
@@ -41,7 +40,9 @@ def publish(run: Path, name: str, output: Path | None = None) -> Path:
         raise FileNotFoundError(f"block {name} is made of {source}, which is not there; finish the run first")
     content = json.loads(source.read_text(encoding="utf-8"))
     path = (output or RESULTS) / f"{name}.json"
-    write_text(path, json.dumps(shortened(content) if name not in FILES else content, indent=1) + "\n")
+    if name not in FILES:
+        content = shortened_study(content) if "systems" in content else shortened(content)
+    write_text(path, json.dumps(content, indent=1) + "\n")
     print(f"written to {path}")
     return path
 
@@ -52,6 +53,15 @@ def shortened(metrics: Mapping[str, Any]) -> dict[str, Any]:
     before, turns = metrics["before_feedback"], [_row(row) for row in metrics["per_turn"]]
     kept = {name: value for name, value in metrics.items() if name not in ("comparisons", "index")}
     return kept | {"before_feedback": before and _row(before), "per_turn": turns, "others": others}
+
+
+def shortened_study(study: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a scripted study: what its systems found turn by turn, all sessions together."""
+    systems = {
+        name: {"checkpoint": found["checkpoint"], "per_turn": [_row(row) for row in found["per_turn"]]}
+        for name, found in study["systems"].items()
+    }
+    return {name: value for name, value in study.items() if name != "comparisons"} | {"systems": systems}
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _turns(metrics: Result) -> dict[int, str]:
 
 def scripted_block(study: Mapping[str, Any]) -> str:
     """What each system of a scripted study makes of what people said, turn by turn."""
-    names = ["percentile", "R@10", "mean_rank", "reciprocal_rank"]
+    names = ["percentile", "R@1", "R@10", "mean_rank"]
     table = [["System", "Turn", *(label(name) for name in names)]]
     for system, found in study["systems"].items():
         for row in found["per_turn"]:

@@ -132,10 +132,12 @@ def test_a_command_that_fails_is_no_time():
         timed([sys.executable, "-c", "raise SystemExit('no time for this')"])
 
 
-def test_a_scripted_study_has_every_system_turn_by_turn():
-    rows = [turn(number, percentile=0.5, **{"R@10": 0.25}, mean_rank=7.0, reciprocal_rank=0.125) for number in (0, 1)]
+def test_a_scripted_study_has_every_system_turn_by_turn(tmp_path):
+    rows = [turn(number, percentile=0.5, **{"R@10": 0.25, "Hits@10": 0.3}, mean_rank=7.0) for number in (0, 1)]
+    found = {"checkpoint": "runs/one", "per_turn": rows, "best_of_users": rows}
     study = {
-        "systems": {"one": {"per_turn": rows}, "other": {"per_turn": rows}},
+        "systems": {"one": found, "other": found},
+        "comparisons": {"all": {}},
         "data": "made up",
         "gallery": {"size": 1503},
         "protocol": {"page_size": 5, "confidence": 0.95},
@@ -143,7 +145,11 @@ def test_a_scripted_study_has_every_system_turn_by_turn():
         "participants": 2,
         "targets": 10,
     }
-    lines = scripted_block(study).splitlines()
+    (tmp_path / "metrics.json").write_text(json.dumps(study), encoding="utf-8")
+    written = json.loads(publish(tmp_path, "scripted-faces", tmp_path).read_text(encoding="utf-8"))
+    assert "comparisons" not in written and list(written["systems"]["one"]) == ["checkpoint", "per_turn"]
+    assert "Hits@10" not in written["systems"]["one"]["per_turn"][0]
+    lines = scripted_block(written).splitlines()
     assert [line.split("|")[1:3] for line in lines[2:6]] == [
         [" one ", " 0 "], [" one ", " 1 "], [" other ", " 0 "], [" other ", " 1 "],
     ]  # fmt: skip
