@@ -123,6 +123,7 @@ def _in_blocks(
 def _in_block(
     scores: Scores, counter: Counter | None, best: Best, first: int, part: Float[Tensor, "session block"]
 ) -> Close:
+    """What lies too close to call in one of them."""
     if not bool(torch.isfinite(part.sum())) and not bool(torch.isfinite(part).all()):
         raise ValueError(f"a score among candidates {first}..{first + part.shape[1] - 1} is not finite")
     if first == 0:

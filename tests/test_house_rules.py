@@ -86,6 +86,11 @@ def test_importing_the_packages_does_not_import_anything_heavy():
     assert printed.strip() == "[]"
 
 
+def test_faiss_is_told_of_the_processor_wherever_it_is_imported():
+    guilty = [path.name for path in text_files() if path.suffix == ".py" and "faiss" in imported_by(path)]
+    assert guilty == ["faiss_library.py"]
+
+
 def test_only_the_five_packages_are_installed():
     find = PYPROJECT["tool"]["setuptools"]["packages"]["find"]
     found = find_namespace_packages(str(ROOT), include=find["include"], exclude=find["exclude"])
