@@ -30,6 +30,12 @@ def draw(kind: str, candidates: int, dim: int, seed: int, sessions: int = 13) ->
     return queries, vectors
 
 
+def draw_pairs(kind: str, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Queries, a gallery, and a candidate for each query: all pairs of 13 queries and 70 candidates."""
+    queries, vectors = draw(kind, 70, dim, 5)
+    return queries.repeat_interleave(70, 0), vectors, torch.arange(70).repeat(len(queries))
+
+
 def scores_of(queries: torch.Tensor, vectors: torch.Tensor, similarity: Similarity) -> VectorScores:
     """Scores that are screened: those of a gallery that was asked before."""
     norms = norms_of_rows(vectors)
@@ -109,17 +115,15 @@ def test_a_search_finds_the_same_with_and_without(similarity, kind, candidates, 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dim", [1, 66, 256])
 def test_no_score_is_wrong_by_more_than_the_bound(similarity, kind, dim):
-    queries, vectors = draw(kind, 70, dim, 5)
+    queries, vectors, candidate = draw_pairs(kind, dim)
+    session, never = torch.arange(len(queries)), torch.full((len(queries),), torch.inf)
     scores = scores_of(queries, vectors, similarity)
-    everyone = torch.arange(len(queries))
-    never = torch.full((len(queries),), torch.inf)
-    for candidate in range(len(vectors)):
-        exact = scores.exact(everyone, torch.full_like(everyone, candidate)) - scores.offset
-        low = torch.nextafter((exact - scores.slack).float(), -never)
-        high = torch.nextafter((exact + scores.slack).float(), never)
-        found = scores.close(0, len(vectors), Limits(low, high, never))
-        assert found is not None
-        assert (found[1].candidate == candidate).sum() == len(queries)
+    exact = scores.exact(session, candidate) - scores.offset
+    low = torch.nextafter((exact - scores.slack).float(), -never)
+    high = torch.nextafter((exact + scores.slack).float(), never)
+    found = scores.close(0, len(vectors), Limits(low, high, never))
+    assert found is not None
+    assert (found[1].candidate == candidate[found[1].session]).sum() == len(queries)
 
 
 @screens
@@ -143,18 +147,16 @@ def test_the_bound_is_close_enough_to_leave_few_pairs(way):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dim", [1, 66, 256])
 def test_quantised_scores_are_within_their_reach(similarity, kind, dim, way):
-    queries, vectors = draw(kind, 70, dim, 5)
+    queries, vectors, candidate = draw_pairs(kind, dim)
+    session, never = torch.arange(len(queries)), torch.full((len(queries),), torch.inf)
     scores = VectorScores(queries, vectors, norms_of_rows(vectors), similarity)
-    screen = unseen(queries, vectors, similarity, way[1])
-    never = torch.full((len(queries),), torch.inf)
-    for candidate in range(len(vectors)):
-        session = torch.arange(len(queries))
-        exact = scores.exact(session, torch.full_like(session, candidate)) - scores.offset
-        # The exact score itself is a close call, if the reach is reckoned rightly; queries of length 1 are rounded.
-        apart = 2.0**-24 if similarity == "cosine" else 0.0
-        found = screen.close(0, len(vectors), Limits(down(exact - apart), up(exact + apart), never))
-        assert found is not None
-        assert (found[1].candidate == candidate).sum() == len(queries)
+    exact = scores.exact(session, candidate) - scores.offset
+    # The exact score itself is a close call, if the reach is reckoned rightly; queries of length 1 are rounded.
+    apart = 2.0**-24 if similarity == "cosine" else 0.0
+    limits = Limits(down(exact - apart), up(exact + apart), never)
+    found = unseen(queries, vectors, similarity, way[1]).close(0, len(vectors), limits)
+    assert found is not None
+    assert (found[1].candidate == candidate[found[1].session]).sum() == len(queries)
 
 
 @screens
