@@ -49,7 +49,7 @@ def _turns(metrics: Result) -> dict[int, str]:
 
 
 def scripted_block(study: Mapping[str, Any]) -> str:
-    """What each system of a scripted study makes of what people said, turn by turn."""
+    """What each system of a scripted study makes of the same words, turn by turn."""
     names = ["percentile", "R@1", "R@10", "mean_rank"]
     table = [["System", "Turn", *(label(name) for name in names)]]
     for system, found in study["systems"].items():
@@ -57,7 +57,7 @@ def scripted_block(study: Mapping[str, Any]) -> str:
             table.append([system, str(row["turn"]), *(cell(name, row) for name in names)])
     protocol = study["protocol"]
     note = (
-        f"{study['sessions']} sessions of {study['participants']} people, looking for {study['targets']} images among "
+        f"{study['sessions']} written sessions, which look for {study['targets']} images among "
         f"{study['gallery']['size']:,} candidates ({study['data']}); {protocol['page_size']} shown a turn. Turn 0 is "
         f"before any reply; sessions that ended early keep their last rank. Brackets: "
         f"{100 * protocol['confidence']:g} % bootstrap intervals over sessions, which take sessions of one image for "

@@ -120,7 +120,7 @@ def test_the_sources_protocol_is_flagged_where_the_query_is_kept():
     assert "KEPT IN THE INDEX" in metrics["protocol"]["the query"] and metrics["per_turn"][0]["hit@1"] == 1
 
 
-def test_a_witness_who_tells_few_attributes_teaches_to_understand_people():
+def test_a_witness_who_tells_few_attributes_teaches_to_understand_few_words():
     systems = published("scripted-faces")["systems"]
     last = {name: found["per_turn"][-1]["interval"]["percentile"] for name, found in systems.items()}
     assert last["gru-few-words"][0] > last["gru"][1]

@@ -153,4 +153,4 @@ def test_a_scripted_study_has_every_system_turn_by_turn(tmp_path):
     assert [line.split("|")[1:3] for line in lines[2:6]] == [
         [" one ", " 0 "], [" one ", " 1 "], [" other ", " 0 "], [" other ", " 1 "],
     ]  # fmt: skip
-    assert "20 sessions of 2 people, looking for 10 images among 1,503 candidates (made up)" in lines[-1]
+    assert "20 written sessions, which look for 10 images among 1,503 candidates (made up)" in lines[-1]

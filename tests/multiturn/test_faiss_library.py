@@ -8,6 +8,7 @@ import pytest
 import torch
 
 EXPECTED = {"AVX512": "SkylakeX", "AVX2": "Haswell"}.get(torch.backends.cpu.get_cpu_capability(), "")
+pytestmark = pytest.mark.skipif(not EXPECTED, reason="the processor has neither AVX-512 nor AVX2: nothing is told")
 PROGRAM = """
 import os
 from multiturn.faiss_library import products
@@ -27,11 +28,9 @@ def told(**variables: str) -> list[str]:
     return [products.rpartition(", ")[2], left]
 
 
-@pytest.mark.skipif(not EXPECTED, reason="the processor has neither AVX-512 nor AVX2")
 def test_faiss_multiplies_with_what_the_processor_has_and_nobody_else_is_told():
     assert told() == [EXPECTED, "None"]
 
 
-@pytest.mark.skipif(not EXPECTED, reason="the processor has neither AVX-512 nor AVX2")
 def test_what_a_user_chose_stays():
     assert told(OPENBLAS_CORETYPE="Sandybridge") == ["Sandybridge", "Sandybridge"]
