@@ -17,6 +17,7 @@ from multiturn.vector_screen.screen import pair_scores, screen
 from multiturn.vector_screen.sides import Similarity
 
 _PAIRS_AT_ONCE = 1 << 14  # 2 x 32 MB of float64 at 256 dimensions
+_STEPS = 8  # roundings around a product of vectors
 
 
 @runtime_checkable
@@ -135,32 +136,33 @@ class VectorScores:
     ) -> None:
         queries = queries.detach().float()
         lengths = norms_of_rows(queries)
-        longest = float(norms.max())
         _check_lengths(lengths, norms, similarity)
         self.queries, self.vectors, self.norms = queries, vectors, norms
         self.similarity: Similarity = similarity
         self.lengths = lengths
         self.shape: tuple[int, int] = (queries.shape[0], vectors.shape[0])
         self.device = vectors.device
-        terms = vectors.shape[1] + 8  # 8 more roundings than a dot product has, for the steps around it
-        gamma = relative_error(terms, vectors.device)
-        tiny = terms * 2.0**-124  # what hardware that flushes subnormal numbers to zero loses, for vectors of length 1
-        zero = torch.zeros_like(lengths)
-        match similarity:
-            case "l2":
-                self.offset = -lengths.square()
-                self.slack = gamma * (2 * lengths * longest) + 4 * 2.0**-24 * longest**2
-                self.slack += tiny * (1 + lengths + longest)
-            case "dot":
-                self.offset, self.slack = zero, gamma * lengths * longest + tiny * (1 + lengths + longest)
-            case "cosine":
-                self.offset, self.slack = zero, zero + gamma + tiny * (1 + 2 / float(norms.min()))
-                self.queries = (queries.double() / lengths[:, None]).float()
-                self._unscaled = queries
+        self.offset = -lengths.square() if similarity == "l2" else torch.zeros_like(lengths)
+        if similarity == "cosine":
+            self.queries, self._unscaled = (queries.double() / lengths[:, None]).float(), queries
+        self.slack = self._slack(relative_error(vectors.shape[1] + _STEPS, vectors.device))
         self._screen = screen(self.queries, vectors, norms, similarity)
-        if similarity == "l2":
-            # A query far away: the offset and the exact scores are themselves rounded, to float64.
-            self.slack = self.slack + terms * 2.0**-52 * (lengths + longest).square()
+        # Many sums side by side, each of few products, are wrong by less than one of them all may be.
+        self.screen_slack = self._slack(summing_error(self._screen.roundings + _STEPS)) if self._screen else self.slack
+
+    def _slack(self, gamma: float) -> Float64[Tensor, " session"]:
+        """The bound on a score's error by that of a product of vectors of length 1."""
+        lengths, longest, terms = self.lengths, float(self.norms.max()), self.vectors.shape[1] + _STEPS
+        tiny = terms * 2.0**-124  # what hardware that flushes subnormal numbers to zero loses, for vectors of length 1
+        match self.similarity:
+            case "l2":
+                slack = gamma * (2 * lengths * longest) + 4 * 2.0**-24 * longest**2 + tiny * (1 + lengths + longest)
+                # A query far away: the offset and the exact scores are themselves rounded, to float64.
+                return slack + terms * 2.0**-52 * (lengths + longest).square()
+            case "dot":
+                return gamma * lengths * longest + tiny * (1 + lengths + longest)
+            case "cosine":
+                return torch.full_like(lengths, gamma + tiny * (1 + 2 / float(self.norms.min())))
 
     def block(self, first: int, last: int) -> Float[Tensor, "session block"]:
         """See `Scores.block`."""
@@ -176,11 +178,6 @@ class VectorScores:
     def screened(self) -> bool:
         """See `ScreenedScores.screened`."""
         return self._screen is not None
-
-    @property
-    def screen_slack(self) -> Float64[Tensor, " session"]:
-        """See `ScreenedScores.screen_slack`."""
-        return self.slack
 
     needs_floor = True
 

@@ -27,11 +27,12 @@ class QuantisedVectors:
     Args:
         vectors: of the gallery.
         norms: their lengths.
-        lanes: candidates of one register.
+        lanes: of a register.
         int8: 8 bits, not 16.
     Attributes:
         numbers: [tile, step, candidate, number of the step], where a tile has candidates of two registers, and a step
             two int16 numbers, or four int8 ones plus the zero point.
+        lanes: candidates of one register.
         sessions: that the kernel multiplies with a tile at once.
         steps: of a vector.
         inverse: the quantisation step of each vector; [candidate] filled up to whole groups.
@@ -48,7 +49,7 @@ class QuantisedVectors:
     ) -> None:
         self.candidates, dim = vectors.shape
         self.int8, self._zero_point = int8, ZERO_POINT if int8 else 0
-        self.sessions, tile, self._step = 12 if lanes == 16 else 6, 2 * lanes, 4 if int8 else 2
+        self.lanes, self.sessions, tile, self._step = lanes, 12 if lanes == 16 else 6, 2 * lanes, 4 if int8 else 2
         self.steps, groups = -(-dim // self._step), -(-self.candidates // GROUP)
         self.mean = _mean(vectors, norms)
         self._basis = _basis(dim) if dim <= _WIDEST else None

@@ -6,6 +6,7 @@
 
 #include "../fixed_order.h"
 #include "../integer_products.h"
+#include "comparison.h"
 
 // Scores of pairs in float64, to the bits of multiturn.scoring.VectorScores.exact.
 //   kind  0: -|q - g|^2, 1: q.g
@@ -30,29 +31,6 @@ extern "C" void score_vector_pairs(const float* queries, const float* vectors, c
 #ifdef LANES
 
 namespace {
-
-// All candidates, filled up to whole groups. A score is an integer product, times the scales of both sides, and
-// the product of both biases; it is wrong by the product of both reaches at most.
-struct Gallery {
-    const void* numbers;                  // [candidate / COLUMNS][step][half][lane] pairs or fours; aligned to 64 bytes
-    const float *scale, *bias, *reach;  // [candidate]
-    const float* rows;                    // [candidate, dim] the vectors in float32; none: close calls are not rechecked
-    const float *row_scale, *row_bias;  // a score again: a product of float32 numbers, times one, and the other added
-    int64_t candidates, dim, steps, int8;
-};
-
-struct Queries {
-    const int32_t* numbers;               // [session / SESSIONS][step][session] pairs or fours; filled up
-    const int32_t* start;                 // [session] where sums of fours begin; filled up
-    const float *scale, *bias, *reach;  // [session]
-    const float* rows;                    // [session, dim] in float32
-    int64_t count;
-};
-
-// What scores are compared with, of each session; see multiturn.close_calls.
-struct Levels {
-    const float *low, *high, *floor;
-};
 
 // How many candidates beat each session's watched one, and the first `room` close calls; kind 1: with the watched, 2:
 // with the best, 3: both. `rechecked` counts the pairs whose score was computed again.
@@ -97,7 +75,7 @@ inline void sums_of(const Floats x[4], float* sums) {
     _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(two), _mm256_extractf128_ps(two, 1)));
 }
 
-// Products of one candidate with some sessions, in float32.
+// Products of one candidate with some sessions, in float32; VectorScreen.roundings counts the steps of a term.
 inline void look(const float* const x[AT_ONCE], const float* v, int64_t dim, float products[AT_ONCE]) {
     Floats sums[AT_ONCE];
     for (Floats& sum : sums) sum = all(0.0f);
@@ -114,65 +92,10 @@ inline void look(const float* const x[AT_ONCE], const float* v, int64_t dim, flo
     sums_of(sums, products);
 }
 
-// A session's side of the quantised scores, what these and those in float32 are compared with, and how many candidates
-// beat its watched one; side by side in memory.
-struct Session {
-    float scale, bias, reach;
-    struct {
-        float low, high, floor;
-    } rough, fine;
-    int64_t above;
-
-    Session(const Queries& x, const Levels& rough, const Levels& fine, int64_t s)
-        : scale(x.scale[s]), bias(x.bias[s]), reach(x.reach[s]), rough{rough.low[s], rough.high[s], rough.floor[s]},
-          fine{fine.low[s], fine.high[s], fine.floor[s]}, above(0) {}
-};
-
 // Pairs of a tile whose quantised scores are too close to call; the last column takes what is none.
 struct Waiting {
     int32_t session[COLUMNS + 1][SOME + 1], count[COLUMNS + 1];
 };
-
-// A tile's candidates: their side of the scores, and a bit each of those that are there.
-struct Tile {
-    Floats scale[HALVES], bias[HALVES], reach[HALVES];
-    uint32_t there = 0;
-
-    Tile(const Gallery& g, int64_t first) {
-        for (int half = 0; half < HALVES; ++half) {
-            const int64_t column = first + half * LANES, left = g.candidates - column;
-            scale[half] = read(g.scale + column);
-            bias[half] = read(g.bias + column);
-            reach[half] = read(g.reach + column);
-            there |= (uint32_t)(left <= 0 ? 0 : lanes_of(left)) << half * LANES;
-        }
-    }
-};
-
-// What a tile's quantised scores with one session say, a bit each: who beats the watched candidate, and whose scores are
-// too close to call with the watched one's and with the best.
-struct Calls {
-    uint32_t beats = 0, watched = 0, best = 0;
-};
-
-inline __attribute__((always_inline)) Calls compare(const Floats products[HALVES], const Session& session, const Tile& tile) {
-    Calls calls;
-#pragma GCC unroll 2
-    for (int half = 0; half < HALVES; ++half) {
-        // First by the session's scale: a product of both scales may be too small for float32.
-        const Floats bias = all(session.bias) * tile.bias[half];
-        const Floats score = multiply_add(products[half] * all(session.scale), tile.scale[half], bias);
-        const Floats lowest = subtract_product(score, all(session.reach), tile.reach[half]);
-        const Floats highest = multiply_add(all(session.reach), tile.reach[half], score);
-        calls.beats |= (uint32_t)greater(lowest, all(session.rough.high)) << half * LANES;
-        calls.watched |= (uint32_t)at_least(highest, all(session.rough.low)) << half * LANES;
-        calls.best |= (uint32_t)greater(highest, all(session.rough.floor)) << half * LANES;
-    }
-    calls.beats &= tile.there;
-    calls.watched &= tile.there & ~calls.beats;
-    calls.best &= tile.there;
-    return calls;
-}
 
 struct Screen {
     const Gallery& g;
@@ -216,6 +139,14 @@ struct Screen {
         waiting.count[COLUMNS] = 0;
     }
 
+    // The vectors of candidates that are to be rechecked: each lies in a page of its own, and takes its time.
+    void read_rows_ahead(uint32_t calls, int64_t first) const {
+        for (; calls; calls &= calls - 1) {
+            const float* row = g.rows + (first + __builtin_ctz(calls)) * g.dim;
+            for (int64_t d = 0; d < g.dim; d += 16) __builtin_prefetch(row + d);
+        }
+    }
+
     // By products in float32.
     void recheck(int64_t tile, int64_t first) {
         for (int64_t own = 0; own < COLUMNS; ++own) {
@@ -243,7 +174,7 @@ struct Screen {
     }
 
     // Of the tile whose first candidate is `column`, a part for each of the groups of sessions.
-    void read_ahead(int64_t column, int64_t s) const {
+    void read_tile_ahead(int64_t column, int64_t s) const {
         if (column >= g.candidates) return;
         const int64_t lines = g.steps * HALVES, groups = (x.count + SESSIONS - 1) / SESSIONS, group = s / SESSIONS;
         const Integers* tile = (const Integers*)g.numbers + column / COLUMNS * lines;
@@ -259,7 +190,7 @@ struct Screen {
                 const int64_t end = some + SOME < x.count ? some + SOME : x.count;
                 for (int32_t& count : waiting.count) count = 0;
                 for (int64_t s = some; s < end; s += SESSIONS) {
-                    read_ahead(column + COLUMNS, s);
+                    read_tile_ahead(column + COLUMNS, s);
                     Floats products[SESSIONS][HALVES];
                     multiply<INT8>(x, s, g, column / COLUMNS, products);
                     for (int64_t row = s; row < s + SESSIONS && row < end; ++row) {
@@ -267,8 +198,12 @@ struct Screen {
                         const uint32_t close = calls.watched | calls.best;
                         sessions[row].above += __builtin_popcount(rechecks ? calls.beats & ~close : calls.beats);
                         if (close == 0) continue;
-                        if (rechecks) wait(close, row - some);
-                        else report(row, column, calls);
+                        if (!rechecks) {
+                            report(row, column, calls);
+                            continue;
+                        }
+                        wait(close, row - some);
+                        read_rows_ahead(close, column);
                     }
                 }
                 if (rechecks) recheck(column, some);

@@ -29,6 +29,7 @@ _FEWEST = 12  # queries
 # leave fewer, and are faster.
 _MOST, _RARE = 256, 128
 _COARSE = 16  # of so many scores by 8 bits one may be computed again in vain: if more are, 16 bits are faster
+_AGAIN = 16  # of so many searches that do better with 16 bits one tries 8: other queries may do with them
 
 
 class _Levels(Struct):
@@ -57,6 +58,15 @@ class VectorScreen:
         self._given, self._wider = queries, wider
         self._gallery, self._queries = gallery, QuerySide(queries, gallery)
         self.shape = len(queries), gallery.quantised.candidates
+
+    @property
+    def roundings(self) -> int:
+        """That a product of two numbers goes through when its pair is computed again in float32.
+
+        They are added up in as many sums as a register has lanes, and these then in halves.
+        """
+        quantised = self._gallery.quantised
+        return -(-self._given.shape[1] // quantised.lanes) + quantised.lanes.bit_length() - 1
 
     def close(self, first: int, last: int, limits: Limits) -> tuple[Int[Tensor, " session"], Close] | None:
         """How many of the candidates [first, last) surely beat a session's watched one, and the close calls.
@@ -107,9 +117,14 @@ def _levels(
 
 @dataclass
 class _Layouts:
-    """What is kept of a gallery: the version that was asked for, and what was made once it was asked for again."""
+    """What is kept of a gallery: the version that was asked for, and what was made once it was asked for again.
+
+    Attributes:
+        in_16: how many of the searches to come begin with 16 bits, as one has shown that 8 are too few.
+    """
 
     version: int
+    in_16: int = 0
     quantised: dict[bool, QuantisedVectors] = field(default_factory=dict)
     sides: dict[tuple[Similarity, bool], GallerySide] = field(default_factory=dict)
 
@@ -151,9 +166,17 @@ def screen(
         return None
     # What is kept must not keep the tensor itself alive.
     side = partial(layouts.side, vectors.detach(), norms, library.lanes(), similarity)
-    if library.has_vnni() == 1 and read_in_place(vectors):
-        return VectorScreen(queries, side(True), partial(side, False))
-    return VectorScreen(queries, side(False))
+    if library.has_vnni() == 0 or not read_in_place(vectors):
+        return VectorScreen(queries, side(False))
+    if layouts.in_16:
+        layouts.in_16 -= 1
+        return VectorScreen(queries, side(False))
+
+    def wider() -> GallerySide:
+        layouts.in_16 = _AGAIN - 1
+        return side(False)
+
+    return VectorScreen(queries, side(True), wider)
 
 
 @cache
