@@ -31,7 +31,15 @@ inline Floats subtract_product(Floats c, Floats a, Floats b) { return _mm512_fnm
 inline Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
 inline Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Floats root(Floats x) { return _mm512_sqrt_ps(x); }
-inline Floats beside_integer(Floats x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+// x less the nearest integer, |x| < 2^21.
+inline Floats beside_integer(Floats x) {
+#if defined(__znver3__) || defined(__znver4__) || defined(__znver5__)  // AMD's vreduceps takes as long as many additions
+    const Floats shift = all(12582912.0f);  // 1.5 * 2^23
+    return x - ((x + shift) - shift);
+#else
+    return _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#endif
+}
 inline Floats to_floats(Integers x) { return _mm512_cvtepi32_ps(x); }
 inline Integers to_integers(Floats x) { return _mm512_cvtps_epi32(x); }  // the nearest
 inline Integers add(Integers a, Integers b) { return _mm512_add_epi32(a, b); }

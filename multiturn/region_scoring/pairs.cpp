@@ -76,16 +76,28 @@ inline Doubles exp_of(Doubles x) {
     return result * (Doubles)(((Longs)moved << 52) + 0x3ff0000000000000);  // the integer, as an exponent
 }
 
+// What is read soon, line by line beside products: all at once, it would keep them from their own memory.
+struct Ahead {
+    const float *next, *end;
+
+    void read_line() {
+        if (next >= end) return;
+        __builtin_prefetch(next, 0, 1);  // into the second cache
+        next += 16;
+    }
+};
+
 // Products of SOME state vectors with some regions, which are the first of `products`' rows.
 template <int SOME, class Number>
 void products_of(const Number* vectors, const double* const* units, int64_t dim, int64_t regions, int64_t stride,
-                 double* products) {
+                 double* products, Ahead& ahead) {
     for (int64_t k = 0; k < regions; k += REGIONS) {
         const Number* v[REGIONS];
         for (int64_t i = 0; i < REGIONS; ++i) v[i] = vectors + (k + i < regions ? k + i : k) * dim;
         Doubles sums[SOME][REGIONS] = {};
         int64_t d = 0;
         for (; d + WIDTH <= dim; d += WIDTH) {
+            ahead.read_line();
             Doubles some[REGIONS] = {widened(v[0] + d), widened(v[1] + d), widened(v[2] + d), widened(v[3] + d)};
             for (Doubles& one : some) keep(one);
 #pragma GCC unroll 5
@@ -106,17 +118,17 @@ void products_of(const Number* vectors, const double* const* units, int64_t dim,
 
 template <int SOME, class Number>
 void products_of_rest(const Number* vectors, const double* const* units, int64_t count, int64_t dim, int64_t regions,
-                      int64_t stride, double* products) {
-    if (count == SOME) return products_of<SOME>(vectors, units, dim, regions, stride, products);
-    if constexpr (SOME > 1) products_of_rest<SOME - 1>(vectors, units, count, dim, regions, stride, products);
+                      int64_t stride, double* products, Ahead& ahead) {
+    if (count == SOME) return products_of<SOME>(vectors, units, dim, regions, stride, products, ahead);
+    if constexpr (SOME > 1) products_of_rest<SOME - 1>(vectors, units, count, dim, regions, stride, products, ahead);
 }
 
 template <class Number>
 void products_of(const Number* vectors, const double* const* units, int64_t count, int64_t dim, int64_t regions,
-                 int64_t stride, double* products) {
+                 int64_t stride, double* products, Ahead& ahead) {
     for (; count >= VECTORS; count -= VECTORS, units += VECTORS, products += VECTORS * stride)
-        products_of<VECTORS>(vectors, units, dim, regions, stride, products);
-    if (count > 0) products_of_rest<VECTORS - 1>(vectors, units, count, dim, regions, stride, products);
+        products_of<VECTORS>(vectors, units, dim, regions, stride, products, ahead);
+    if (count > 0) products_of_rest<VECTORS - 1>(vectors, units, count, dim, regions, stride, products, ahead);
 }
 
 // The mean of cosines, weighted by the softmax over the regions that are there; all are filled up to vectors.
@@ -129,11 +141,6 @@ double attended(const double* products, const double* inverse_norms, const doubl
         mean += weights * s;
     }
     return sum_of(mean) / sum_of(total);
-}
-
-// Read into the second cache.
-inline void read_ahead(const float* from, int64_t count) {
-    for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 1);
 }
 
 // State vectors whose similarities to one image are wanted, and the pairs that they are part of.
@@ -165,17 +172,17 @@ extern "C" void score_pairs(const float* vectors, const double* norms, const int
             there[k] = k < regions;
             inverse_norms[k] = k < regions ? 1 / norms[c * widest + k] : 0;
         }
+        Ahead ahead = {coming, coming + widest * dim};
         Wanted wanted;
         const auto score = [&] {
             for (int64_t k = 0; k < regions; k += BLOCK) {
                 const int64_t some = regions - k < BLOCK ? regions - k : BLOCK;
-                read_ahead(coming + k * dim, some * dim);
                 if (wanted.count <= FEW) {
-                    products_of(v + k * dim, wanted.units, wanted.count, dim, some, filled, products + k);
+                    products_of(v + k * dim, wanted.units, wanted.count, dim, some, filled, products + k, ahead);
                     continue;
                 }
                 for (int64_t i = 0; i < some * dim; ++i) converted[i] = v[k * dim + i];
-                products_of(converted, wanted.units, wanted.count, dim, some, filled, products + k);
+                products_of(converted, wanted.units, wanted.count, dim, some, filled, products + k, ahead);
             }
             for (int64_t i = 0; i < wanted.count; ++i)
                 out[wanted.pair[i]] += attended(products + i * filled, inverse_norms, there, filled, sharpness);
