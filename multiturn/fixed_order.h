@@ -9,6 +9,7 @@ static inline double sum_in_fixed_order(double* terms, int64_t count) {
     while (count > 1) {
         if (count % 2) terms[count++] = 0;
         count /= 2;
+#pragma GCC ivdep
         for (int64_t i = 0; i < count; ++i) terms[i] += terms[count + i];
     }
     return terms[0];

@@ -25,7 +25,8 @@ class Column:
         fine: compute similarities as near as float32 products give them, for those who read whole tables.
 
     Attributes:
-        units: the vectors at length 1.
+        vectors: a copy of them, in float32.
+        lengths: their L2 norms.
     Raises:
         ValueError: a vector is not finite, or is zero.
     """
@@ -37,7 +38,7 @@ class Column:
         formula: RegionFormula,
         fine: bool = False,
     ) -> None:
-        vectors = vectors.detach().float()
+        vectors = vectors.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         self.regions, self.formula, self.fine = regions, formula, fine
         lengths = norms_of_rows(vectors) if regions.kernel is None else regions.kernel.norms_of_rows(vectors)
         if not bool(usable(lengths).all()):
@@ -46,9 +47,14 @@ class Column:
                 f"the new state vector of session {session} has length {float(lengths[session]):g} and no cosine; a "
                 "model that diverged cannot be ranked: lower its learning rate or look for NaN in its input"
             )
-        self.units: Float64[Tensor, "session dim"] = vectors.double() / lengths[:, None]
+        self.vectors, self.lengths = vectors, lengths
         self._made: _Made | None = None
         self._asked: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def units(self) -> Float64[Tensor, "session dim"]:
+        """The vectors at length 1."""
+        return self.vectors.double() / self.lengths[:, None]
 
     @property
     def table(self) -> Float[Tensor, "session candidate"]:
@@ -92,8 +98,8 @@ class Column:
             regions, formula, sessions = self.regions, self.formula, torch.arange(len(candidate))
             assert regions.kernel is not None
             found = regions.kernel.score_pairs(
-                *(regions.vectors, regions.norms, regions.counts, [self.units], torch.zeros_like(sessions)[:, None]),
-                *(sessions, candidate, formula.sharpness, formula.per_region),
+                *(regions.vectors, regions.norms, regions.counts, [self.vectors], [self.lengths]),
+                *(torch.zeros_like(sessions)[:, None], sessions, candidate, formula.sharpness, formula.per_region),
             )
             self._asked = candidate.clone(), found
         return self._asked[1]
@@ -101,7 +107,7 @@ class Column:
     def _make(self) -> "_Made":
         if self._made is None:
             # Mixed precision would round the cosines to 8 or 11 bits, and the bound would not hold.
-            with torch.no_grad(), torch.autocast(self.units.device.type, enabled=False):
+            with torch.no_grad(), torch.autocast(self.vectors.device.type, enabled=False):
                 self._made = self._compute()
         return self._made
 

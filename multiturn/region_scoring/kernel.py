@@ -14,6 +14,7 @@ from torch import Tensor
 
 from multiturn.compiled import at, compiled, in_threads
 from multiturn.region_scoring.layouts import AmxLayout, Layout, SimdLayout
+from multiturn.structs import array_of
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 _SLOWER, _SLOW = 4, 64  # times the work of blocks' products: those in float64, and those in a fixed order
@@ -66,7 +67,8 @@ class Kernel:
         vectors: Float32[Tensor, "candidate region dim"],
         norms: Float64[Tensor, "candidate region"],
         counts: Int[Tensor, " candidate"],
-        columns: Sequence[Float64[Tensor, "session dim"]],
+        columns: Sequence[Float32[Tensor, "session dim"]],
+        lengths: Sequence[Float64[Tensor, " session"]],
         places: Int[Tensor, "session slot"],
         session: Int[Tensor, " pair"],
         candidate: Int[Tensor, " pair"],
@@ -80,8 +82,8 @@ class Kernel:
         candidate, order = candidate.sort()  # images that several pairs ask for are then read once
         session, out = session[order], torch.empty(len(session), dtype=torch.float64)
         slots, (widest, dim) = places.shape[1], vectors.shape[1:]
-        pointers = (ctypes.c_void_p * len(columns))(*(at(column).value for column in columns))
-        tables = [*(at(one) for one in (vectors, norms, counts)), pointers, at(places)]
+        sides = (array_of(list(columns)), array_of(list(lengths)))
+        tables = [*(at(one) for one in (vectors, norms, counts)), *sides, at(places)]
 
         def some(first: int, last: int) -> None:
             # Room for either function; each says in its source what it takes.

@@ -89,7 +89,7 @@ struct Ahead {
 
 // Products of SOME state vectors with some regions, which are the first of `products`' rows.
 template <int SOME, class Number>
-void products_of(const Number* vectors, const double* const* units, int64_t dim, int64_t regions, int64_t stride,
+void products_of(const Number* vectors, const float* const* states, int64_t dim, int64_t regions, int64_t stride,
                  double* products, Ahead& ahead) {
     for (int64_t k = 0; k < regions; k += REGIONS) {
         const Number* v[REGIONS];
@@ -102,7 +102,7 @@ void products_of(const Number* vectors, const double* const* units, int64_t dim,
             for (Doubles& one : some) keep(one);
 #pragma GCC unroll 5
             for (int m = 0; m < SOME; ++m) {
-                Doubles x = *(const Doubles*)(units[m] + d);
+                Doubles x = widened(states[m] + d);
                 keep(x);
 #pragma GCC unroll 4
                 for (int i = 0; i < REGIONS; ++i) sums[m][i] += x * some[i];
@@ -112,30 +112,31 @@ void products_of(const Number* vectors, const double* const* units, int64_t dim,
         for (int m = 0; m < SOME; ++m) sums_of(sums[m], products + m * stride + k);
         for (; d < dim; ++d)
             for (int m = 0; m < SOME; ++m)
-                for (int64_t i = 0; i < REGIONS; ++i) products[m * stride + k + i] += units[m][d] * v[i][d];
+                for (int64_t i = 0; i < REGIONS; ++i) products[m * stride + k + i] += (double)states[m][d] * (double)v[i][d];
     }
 }
 
 template <int SOME, class Number>
-void products_of_rest(const Number* vectors, const double* const* units, int64_t count, int64_t dim, int64_t regions,
+void products_of_rest(const Number* vectors, const float* const* states, int64_t count, int64_t dim, int64_t regions,
                       int64_t stride, double* products, Ahead& ahead) {
-    if (count == SOME) return products_of<SOME>(vectors, units, dim, regions, stride, products, ahead);
-    if constexpr (SOME > 1) products_of_rest<SOME - 1>(vectors, units, count, dim, regions, stride, products, ahead);
+    if (count == SOME) return products_of<SOME>(vectors, states, dim, regions, stride, products, ahead);
+    if constexpr (SOME > 1) products_of_rest<SOME - 1>(vectors, states, count, dim, regions, stride, products, ahead);
 }
 
 template <class Number>
-void products_of(const Number* vectors, const double* const* units, int64_t count, int64_t dim, int64_t regions,
+void products_of(const Number* vectors, const float* const* states, int64_t count, int64_t dim, int64_t regions,
                  int64_t stride, double* products, Ahead& ahead) {
-    for (; count >= VECTORS; count -= VECTORS, units += VECTORS, products += VECTORS * stride)
-        products_of<VECTORS>(vectors, units, dim, regions, stride, products, ahead);
-    if (count > 0) products_of_rest<VECTORS - 1>(vectors, units, count, dim, regions, stride, products, ahead);
+    for (; count >= VECTORS; count -= VECTORS, states += VECTORS, products += VECTORS * stride)
+        products_of<VECTORS>(vectors, states, dim, regions, stride, products, ahead);
+    if (count > 0) products_of_rest<VECTORS - 1>(vectors, states, count, dim, regions, stride, products, ahead);
 }
 
 // The mean of cosines, weighted by the softmax over the regions that are there; all are filled up to vectors.
-double attended(const double* products, const double* inverse_norms, const double* there, int64_t filled, double sharpness) {
+double attended(const double* products, double inverse_length, const double* inverse_norms, const double* there,
+                int64_t filled, double sharpness) {
     Doubles total = {}, mean = {};
     for (int64_t k = 0; k < filled; k += WIDTH) {
-        const Doubles s = *(const Doubles*)(products + k) * *(const Doubles*)(inverse_norms + k);
+        const Doubles s = *(const Doubles*)(products + k) * *(const Doubles*)(inverse_norms + k) * inverse_length;
         const Doubles weights = exp_of(s * sharpness) * *(const Doubles*)(there + k);
         total += weights;
         mean += weights * s;
@@ -145,7 +146,8 @@ double attended(const double* products, const double* inverse_norms, const doubl
 
 // State vectors whose similarities to one image are wanted, and the pairs that they are part of.
 struct Wanted {
-    const double* units[MOST];
+    const float* vectors[MOST];
+    double inverse_length[MOST];
     int64_t pair[MOST], count = 0;
 };
 
@@ -153,13 +155,14 @@ struct Wanted {
 
 // Sum over filled slots of the similarity of each pair of a session and a candidate, in float64. Pairs of one candidate
 // are fastest beside each other.
-//   columns the state vectors of all sessions, one table a column
+//   columns the state vectors of all sessions, one table a column, and their lengths
 //   places  [session, slot] the column of each slot, or -1
 //   scratch 12 * dim + 82 * (widest + 8) numbers
 extern "C" void score_pairs(const float* vectors, const double* norms, const int64_t* counts,
-                            const double* const* columns, const int64_t* places, const int64_t* session,
-                            const int64_t* candidate, int64_t pairs, int64_t slots, int64_t widest, int64_t dim,
-                            double sharpness, int64_t per_region, double* scratch, double* out) {
+                            const float* const* columns, const double* const* lengths, const int64_t* places,
+                            const int64_t* session, const int64_t* candidate, int64_t pairs, int64_t slots,
+                            int64_t widest, int64_t dim, double sharpness, int64_t per_region, double* scratch,
+                            double* out) {
     const int64_t filled = (widest + 7) / 8 * 8;
     double *inverse_norms = scratch, *there = inverse_norms + filled, *products = there + filled;
     double* converted = products + MOST * filled;
@@ -178,14 +181,15 @@ extern "C" void score_pairs(const float* vectors, const double* norms, const int
             for (int64_t k = 0; k < regions; k += BLOCK) {
                 const int64_t some = regions - k < BLOCK ? regions - k : BLOCK;
                 if (wanted.count <= FEW) {
-                    products_of(v + k * dim, wanted.units, wanted.count, dim, some, filled, products + k, ahead);
+                    products_of(v + k * dim, wanted.vectors, wanted.count, dim, some, filled, products + k, ahead);
                     continue;
                 }
                 for (int64_t i = 0; i < some * dim; ++i) converted[i] = v[k * dim + i];
-                products_of(converted, wanted.units, wanted.count, dim, some, filled, products + k, ahead);
+                products_of(converted, wanted.vectors, wanted.count, dim, some, filled, products + k, ahead);
             }
             for (int64_t i = 0; i < wanted.count; ++i)
-                out[wanted.pair[i]] += attended(products + i * filled, inverse_norms, there, filled, sharpness);
+                out[wanted.pair[i]] += attended(products + i * filled, wanted.inverse_length[i], inverse_norms, there,
+                                                filled, sharpness);
             wanted.count = 0;
         };
         for (int64_t i = first; i < p; ++i) {
@@ -193,7 +197,8 @@ extern "C" void score_pairs(const float* vectors, const double* norms, const int
             for (int64_t slot = 0; slot < slots; ++slot) {
                 const int64_t place = places[session[i] * slots + slot];
                 if (place < 0) continue;
-                wanted.units[wanted.count] = columns[place] + session[i] * dim;
+                wanted.vectors[wanted.count] = columns[place] + session[i] * dim;
+                wanted.inverse_length[wanted.count] = 1 / lengths[place][session[i]];
                 wanted.pair[wanted.count++] = i;
                 if (wanted.count == MOST) score();
             }

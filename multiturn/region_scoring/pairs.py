@@ -99,7 +99,8 @@ class Pairs:
             regions.vectors,
             regions.norms,
             regions.counts,
-            [column.units for column in self.columns],
+            [column.vectors for column in self.columns],
+            [column.lengths for column in self.columns],
             self.places,
             session,
             candidate,
@@ -115,7 +116,8 @@ class Pairs:
         units = torch.zeros(*places.shape, self.regions.vectors.shape[2], dtype=torch.float64, device=places.device)
         for number, column in enumerate(self.columns):
             pair, slot = (places == number).nonzero(as_tuple=True)
-            units[pair, slot] = column.units[session[pair]]
+            own = session[pair]
+            units[pair, slot] = column.vectors[own].double() / column.lengths[own, None]
         return units
 
     def _careful(self, session: Int[Tensor, " pair"], candidate: Int[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
@@ -139,7 +141,7 @@ def _bound(regions: RegionVectors, formula: RegionFormula, columns: Sequence[Col
     The steps are those of `multiturn.region_scoring.columns.Column.slack`, in float64. Sums in halves make each term go
     through few additions, and so do the compiled kernel's, of which there are four or eight side by side: besides those
     of its own sum, a term goes through three that add up the sums, seven at most where these do not fill a register,
-    and two more roundings make a cosine of it.
+    and four more roundings make a cosine of it.
     """
     widest, dim = regions.vectors.shape[1:]
     steepness = max(column.steepness for column in columns)

@@ -94,6 +94,14 @@ def test_a_reply_taken_back_leaves_the_older_scores_as_they_were():
     assert torch.equal(old.block(0, 30), block)
 
 
+def test_vectors_that_their_owner_writes_to_later_move_no_score():
+    regions, vectors = laid_out(*ragged(20, 5, 16, seed=8)), torch.randn(4, 16)
+    scores = StateScores.start(4, 2, regions, CODE).after(torch.zeros(4, dtype=torch.long), vectors)
+    twin = StateScores.start(4, 2, regions, CODE).after(torch.zeros(4, dtype=torch.long), vectors.clone())
+    vectors.zero_()
+    assert torch.equal(everything(scores), everything(twin))
+
+
 def test_before_anything_was_said_all_candidates_tie():
     scores = StateScores.start(2, 3, laid_out(*ragged(9, 4, 8, seed=0)), CODE)
     found = search(scores, 2, torch.tensor([3, 8]))

@@ -27,25 +27,28 @@ double exp_of(double x) {
 
 }  // namespace
 
-// The arguments of ../pairs.cpp's score_pairs; `scratch` has room for dim + slots + 4 * widest + 8 numbers.
+// The arguments of ../pairs.cpp's score_pairs; `scratch` has room for 2 * dim + slots + 4 * widest + 8
+// numbers.
 extern "C" void score_pairs_in_fixed_order(const float* vectors, const double* norms, const int64_t* counts,
-                                           const double* const* columns, const int64_t* places, const int64_t* session,
-                                           const int64_t* candidate, int64_t pairs, int64_t slots, int64_t widest,
-                                           int64_t dim, double sharpness, int64_t per_region, double* scratch,
-                                           double* out) {
+                                           const float* const* columns, const double* const* lengths,
+                                           const int64_t* places, const int64_t* session, const int64_t* candidate,
+                                           int64_t pairs, int64_t slots, int64_t widest, int64_t dim, double sharpness,
+                                           int64_t per_region, double* scratch, double* out) {
     int64_t width = 1;
     while (width < widest) width *= 2;
-    double *terms = scratch, *means = terms + dim + 1, *weighted = means + slots + 1, *weights = weighted + width + 1;
+    double *unit = scratch, *terms = unit + dim, *means = terms + dim + 1;
+    double *weighted = means + slots + 1, *weights = weighted + width + 1;
     for (int64_t p = 0; p < pairs; ++p) {
         const int64_t c = candidate[p], regions = counts[c], *place = places + session[p] * slots;
         for (int64_t slot = 0; slot < slots; ++slot) {
             means[slot] = 0;
             if (place[slot] < 0) continue;
-            const double* x = columns[place[slot]] + session[p] * dim;
+            const float* x = columns[place[slot]] + session[p] * dim;
+            for (int64_t d = 0; d < dim; ++d) unit[d] = (double)x[d] / lengths[place[slot]][session[p]];
             for (int64_t k = 0; k < width; ++k) weighted[k] = weights[k] = 0;
             for (int64_t k = 0; k < regions; ++k) {
                 const float* v = vectors + (c * widest + k) * dim;
-                for (int64_t d = 0; d < dim; ++d) terms[d] = x[d] * (double)v[d];
+                for (int64_t d = 0; d < dim; ++d) terms[d] = unit[d] * (double)v[d];
                 const double cosine = sum_in_fixed_order(terms, dim) / norms[c * widest + k];
                 weights[k] = exp_of(cosine * sharpness);
                 weighted[k] = weights[k] * cosine;
