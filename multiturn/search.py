@@ -17,6 +17,7 @@ from multiturn.vector_screen.quantised import GROUP
 
 Drop = Literal["display", "rank"]
 _GROWTH, _WIDEST = 4, 16  # from block to block where they are not written down, and of those that are
+_FIRST = 16  # of a block, before them, so much less is written down
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def search(
     screened = scores if isinstance(scores, ScreenedScores) and scores.screened else None
     counter = None if watched is None else Counter(scores, watched)
     begun = screened is not None and not screened.needs_floor
-    for first, last in pairwise(_borders(candidates, block, screened is not None, begun)):
+    for first, last in pairwise(_borders(candidates, block, best.width, screened is not None, begun)):
         close = _screened(screened, counter, best, first, last) if screened and (first or begun) else None
         for some in _in_blocks(scores, counter, best, first, last, block) if close is None else (close,):
             if len(some.session) == 0:
@@ -82,14 +83,16 @@ def search(
     return Found(positions, values, ranks)
 
 
-def _borders(candidates: int, block: int, screened: bool, begun: bool) -> list[int]:
+def _borders(candidates: int, block: int, page: int, screened: bool, begun: bool) -> list[int]:
     """Between blocks. Where none are written down, caches do not limit them.
 
-    A block that has to be written down first is small, and those after it grow: what is known of the best of some
-    candidates is enough to look at few of four times as many.
+    A block that has to be written down first is small, but holds more than a page, and those after it grow: what is
+    known of the best of some candidates is enough to look at few of four times as many.
     """
-    widest = _WIDEST * block if screened else block
-    width = widest if begun or not screened else max(GROUP, block // _GROWTH // GROUP * GROUP)
+    widest = width = _WIDEST * block if screened else block
+    if screened and not begun:
+        width = min(block, max(block // _FIRST, _GROWTH * page))
+        width = max(GROUP, width // GROUP * GROUP)
     borders = [0]
     while borders[-1] < candidates:
         borders.append(min(borders[-1] + width, candidates))

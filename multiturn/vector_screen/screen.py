@@ -25,9 +25,9 @@ from multiturn.vector_screen.sides import GallerySide, QuerySide, Similarity, re
 
 _WORTH_IT = 1 << 21  # numbers in a gallery
 _FEWEST = 12  # queries
-# Close calls of a session in a block, on average: so many, and one of so many scores. If there are more, float32 blocks
-# leave fewer, and are faster.
-_MOST, _RARE = 256, 128
+# Close calls of a session in a block, on average: so many, for each of the best that are wanted so many, and one of so
+# many scores. If there are more, float32 blocks leave fewer, and are faster.
+_MOST, _OF_BEST, _RARE = 256, 8, 128
 _COARSE = 16  # of so many scores by 8 bits one may be computed again in vain: if more are, 16 bits are faster
 _AGAIN = 16  # of so many searches that do better with 16 bits one tries 8: other queries may do with them
 
@@ -94,7 +94,8 @@ class VectorScreen:
             return library.screen_vectors(*told, ctypes.c_int64(start + one), ctypes.c_int64(start + other))
 
         products = sessions * groups * GROUP * self._gallery.quantised.steps * 2
-        found = close_calls(some, sessions, candidates, groups, products, max(_MOST, (last - first) // _RARE))
+        most = min(groups * GROUP, max(_MOST, _OF_BEST * limits.width, (last - first) // _RARE))
+        found = close_calls(some, sessions, candidates, groups, products, most)
         if found is not None and self._wider is not None:
             in_vain = int(torch.cat(rechecked).sum()) - len(found[1].session)
             if _COARSE * in_vain > sessions * (last - first):

@@ -220,6 +220,17 @@ def test_where_all_scores_are_close_the_block_is_computed():
 
 
 @screens
+@pytest.mark.parametrize("page", [1, 100])
+def test_however_large_the_page_only_the_first_block_is_written_down(page, monkeypatch):
+    queries, vectors = draw("normal", 9000, 16, 0, 20)
+    scores, written = scores_of(queries, vectors, "l2"), []
+    block = VectorScores.block
+    monkeypatch.setattr(VectorScores, "block", lambda own, *ends: (written.append(ends), block(own, *ends))[1])
+    search(scores, page, torch.arange(20), block=1024)
+    assert written == [(0, 64 if page == 1 else 384)]
+
+
+@screens
 def test_a_gallery_is_quantised_when_it_is_asked_again_and_forgotten_with_it():
     queries, vectors = draw("normal", 100, 8, 0)
     norms = norms_of_rows(vectors)
