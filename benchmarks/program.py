@@ -20,6 +20,7 @@ from multiturn.files import write_text
 
 RESULTS = Path(__file__).resolve().parent / "results"
 QUIET = 0.2  # cores; more that others use, and times are not to be trusted
+PRODUCTS = "OPENBLAS_CORETYPE"  # keeps faiss, and NumPy, from choosing their matrix products
 PACKAGES = ("torch", "faiss-gpu", "faiss-cpu", "accelerate", "numpy")
 
 
@@ -36,6 +37,8 @@ def start(function: Callable[..., Any], name: str, examples: str, flags: Mapping
         examples: printed under the help.
         flags: help of those parameters that are switched on by naming them.
     """
+    if (told := os.environ.pop(PRODUCTS, None)) is not None:
+        print(f"note: {PRODUCTS}={told} is left aside, as others are compared with at their best", file=sys.stderr)
     flags = flags or {}
     parser = ArgumentParser(prog=f"python -m benchmarks.{name}", epilog=examples, formatter_class=HelpFormatter)
     parser.add_function_arguments(function, skip=set(flags))

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,23 @@ def test_the_full_size_benchmark_says_what_it_lacks_and_exits_with_2():
     )
     assert done.returncode == 2
     assert "RETRIEVAL_REAL_DATA is not set" in done.stderr
+
+
+@pytest.mark.slow
+def test_faiss_is_measured_at_its_best_whatever_the_environment_says(tmp_path):
+    sizes = "--candidates 300 --targets 20 --batch_size 20 --dim 8 --turns 1 --checked 2 --output"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.search_whole", *sizes.split(), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "OPENBLAS_CORETYPE": "Sandybridge"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "OPENBLAS_CORETYPE=Sandybridge is left aside" in done.stderr
+    told = json.loads((tmp_path / "search_whole.json").read_text())["faiss_products"]
+    assert "Sandybridge" not in told
 
 
 def test_a_wrong_answer_of_ours_stops_the_benchmark(monkeypatch):
