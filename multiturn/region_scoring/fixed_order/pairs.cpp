@@ -27,8 +27,7 @@ double exp_of(double x) {
 
 }  // namespace
 
-// The arguments of ../pairs.cpp's score_pairs; `scratch` has room for 2 * dim + slots + 4 * widest + 8
-// numbers.
+// The arguments of ../pairs.cpp's score_pairs; `scratch` has room for 2 * dim + slots + 4 * widest + 8 numbers.
 extern "C" void score_pairs_in_fixed_order(const float* vectors, const double* norms, const int64_t* counts,
                                            const float* const* columns, const double* const* lengths,
                                            const int64_t* places, const int64_t* session, const int64_t* candidate,
