@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+const float TO_INTEGER = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, in the last bits
+
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 
 #include <immintrin.h>
@@ -31,11 +33,10 @@ inline Floats subtract_product(Floats c, Floats a, Floats b) { return _mm512_fnm
 inline Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
 inline Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 inline Floats root(Floats x) { return _mm512_sqrt_ps(x); }
-// x less the nearest integer, |x| < 2^21.
+// x less the nearest integer, |x| < 2^22.
 inline Floats beside_integer(Floats x) {
 #if defined(__znver3__) || defined(__znver4__) || defined(__znver5__)  // AMD's vreduceps takes as long as many additions
-    const Floats shift = all(12582912.0f);  // 1.5 * 2^23
-    return x - ((x + shift) - shift);
+    return x - ((x + all(TO_INTEGER)) - all(TO_INTEGER));
 #else
     return _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #endif

@@ -64,8 +64,9 @@ def _by_states(scores: StateScores, index: "Index", k: int) -> Int[Tensor, "sess
     found = [torch.full((sessions, 1), -1, device=scores.device)]
     for number, column in enumerate(scores.columns):
         held = (scores.places == number).sum(1)
-        total += held[:, None] * column.units
-        found.append(_for_some(held > 0, column.units, index, k))
+        units = column.units
+        total += held[:, None] * units
+        found.append(_for_some(held > 0, units, index, k))
     several = (scores.places >= 0).sum(1) > 1
     # Opposite states may cancel each other, and nothing has the direction of zero.
     found.append(_for_some(several & (total.norm(dim=1) > 1e-6), total, index, k))

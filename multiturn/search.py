@@ -17,7 +17,7 @@ from multiturn.vector_screen.quantised import GROUP
 
 Drop = Literal["display", "rank"]
 _GROWTH, _WIDEST = 4, 16  # from block to block where they are not written down, and of those that are
-_FIRST = 16  # of a block, before them, so much less is written down
+_FIRST = 16  # times narrower, at most, is the block that is written down before them
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ const int REGISTERS = GROUP / LANES;  // of a group
 
 // 2^t, |t| < 120, and 0 in lanes that are not `real`: the best polynomial of degree 4 on [-1/2, 1/2] is within 2.6e-6.
 inline Floats power_of_two(Floats t, Mask real) {
-    const Floats moved = t + all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, in the last bits
+    const Floats moved = t + all(TO_INTEGER);
     const Floats r = beside_integer(t);
     Floats p = all(9.570102207362652e-3f);
     p = multiply_add(p, r, all(5.591785907745361e-2f));

@@ -27,12 +27,12 @@ class QuantisedVectors:
     Args:
         vectors: of the gallery.
         norms: their lengths.
-        lanes: of a register.
+        lanes: candidates of one register.
         int8: 8 bits, not 16.
     Attributes:
         numbers: [tile, step, candidate, number of the step], where a tile has candidates of two registers, and a step
             two int16 numbers, or four int8 ones plus the zero point.
-        lanes: candidates of one register.
+        lanes: as given.
         sessions: that the kernel multiplies with a tile at once.
         steps: of a vector.
         inverse: the quantisation step of each vector; [candidate] filled up to whole groups.

@@ -189,7 +189,7 @@ def test_a_search_goes_on_with_more_bits_once_too_much_is_too_close_to_call(way,
         assert torch.equal(found.ranks.best, expected.ranks.best)
         made.append(sorted(module._layouts[vectors].quantised))
     assert made == [[], [True], [False, True], [False, True]]
-    # Two searches after the one that found 8 bits too few begin with 16, the last one of which was the first.
+    # One of three searches tries 8 bits again: the last one above and the first one here begin with 16.
     began = [VectorScores(near, vectors, norms)._screen._gallery.quantised.int8 for _ in range(3)]
     assert began == [False, True, True]
 
